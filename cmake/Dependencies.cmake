@@ -1,0 +1,22 @@
+# Libraries, all from Debian 12 (scripts/packages). Each becomes one imported target.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
+pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent_core>=2.1)
+pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack>=4.0)
+pkg_check_modules(CYAML REQUIRED IMPORTED_TARGET libcyaml>=1.3)
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7)
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1)
+
+# LMDB, NNG and libcsv ship no pkg-config file of that form on Debian 12.
+function(noded_find_library target header library)
+  find_path(${target}_INCLUDE ${header} REQUIRED)
+  find_library(${target}_LIBRARY ${library} REQUIRED)
+  add_library(${target} INTERFACE IMPORTED)
+  target_include_directories(${target} SYSTEM INTERFACE ${${target}_INCLUDE})
+  target_link_libraries(${target} INTERFACE ${${target}_LIBRARY})
+endfunction()
+noded_find_library(noded_lmdb lmdb.h lmdb)
+noded_find_library(noded_nng nng/nng.h nng)
+noded_find_library(noded_csv csv.h csv)
