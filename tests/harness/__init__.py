@@ -1,0 +1,1 @@
+"""Runs trees of real noded processes for the demo, the integration tests and the benchmark."""
