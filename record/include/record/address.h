@@ -1,6 +1,6 @@
 /*
  * Addresses (DESIGN section 2): 1 to 4 segments, optionally a unit `@name` as the last one, and
- * `A/*` as a target that means A, its units and all below it.
+ * `A/\*` as a target that means A, its units and all below it.
  */
 #ifndef RECORD_ADDRESS_H
 #define RECORD_ADDRESS_H
@@ -44,7 +44,8 @@ enum tier address_tier(const struct address *address);
 unsigned address_class(const struct address *address);
 /* "district", "street", "community", "grid", "unit". */
 const char *address_class_name(const struct address *address);
-/* Parent; the district's is the root's empty address. False for the root itself. */
+/* Parent; the district's is the root's empty address. False for the root itself. `parent` may be
+ * `address`. */
 bool address_parent(const struct address *address, struct address *parent);
 /* Whether `address` is `top` or lies below it (`top`'s subtree); every address lies below root. */
 bool address_within(const struct address *address, const struct address *top);

@@ -11,6 +11,7 @@
 
 #define COMMIT_RECORDS_MAX 256
 #define COMMIT_BYTES_MAX (60 * 1024)
+#define COMMIT_HEADER_MAX 512 /* room for the fields of later versions */
 #define COMMIT_BITMAP_SIZE (COMMIT_RECORDS_MAX / 8)
 #define KEY_SIZE 32
 #define SIGNATURE_SIZE 64
@@ -52,6 +53,7 @@ struct commit {
   struct record *records;  /* shown_count */
   struct hash *leaves;     /* shown_count, parallel to records */
   const uint8_t *hashes;   /* see commit_hash_at */
+  uint32_t size_max;       /* as in struct record */
 };
 
 static inline bool commit_complete(const struct commit *commit)
@@ -82,6 +84,7 @@ struct commit_builder {
   struct bytes records; /* encoded [index, record] pairs */
   uint16_t count;
   uint8_t see_all;
+  size_t size_max; /* of `records`, as in struct record */
   struct hash leaves[COMMIT_RECORDS_MAX];
 };
 
@@ -106,7 +109,9 @@ MUST_USE enum status commit_write_partial(const struct commit *commit,
                                           unsigned class_bit, struct arena *arena,
                                           struct bytes *out);
 /* Appends the union of two showings of one commit (same id). `gained` is the bitmap of records
- * that show more than in `a`. STATUS_INVALID_ARGUMENT when the ids differ, STATUS_NO_MEMORY. */
+ * that show more than in `a`. STATUS_INVALID_ARGUMENT when the ids differ, STATUS_NO_MEMORY;
+ * STATUS_TOO_LARGE when the union passes the limit, which only a hostile origin brings about: keep
+ * `a`. `out` is unchanged on failure. */
 MUST_USE enum status commit_merge(const struct commit *a, const struct commit *b,
                                   struct arena *arena, struct bytes *out,
                                   uint8_t gained[COMMIT_BITMAP_SIZE]);

@@ -50,6 +50,9 @@ struct record {
   uint8_t item_count;
   uint8_t see_all; /* AND of `see` over items shown as values; SEE_ALL when none is */
   uint8_t hidden_count; /* items that stand as commitment */
+  /* Octets of the largest showing of it known here: an item counts as 34 at least, which is what
+   * its commitment takes. Limits apply to this, so that what passes at one hop passes at all. */
+  uint32_t size_max;
 };
 
 /* One item as read: either a value or a commitment. */
