@@ -38,8 +38,10 @@ struct config {
 };
 
 /* Reads and validates; on failure `reason` (CONFIG_REASON_MAX octets) holds "file:line: reason"
- * lines. STATUS_NOT_FOUND, STATUS_MALFORMED, STATUS_INVALID_ARGUMENT, STATUS_NO_MEMORY. */
-MUST_USE enum status config_read(const char *path, struct config *out, char *reason);
+ * lines. `directory` is the node's; NULL: where the file stands. STATUS_NOT_FOUND,
+ * STATUS_MALFORMED, STATUS_INVALID_ARGUMENT, STATUS_NO_MEMORY, STATUS_IO. */
+MUST_USE enum status config_read(const char *path, const char *directory, struct config *out,
+                                 char *reason);
 void config_close(struct config *config);
 
 #endif
