@@ -1,0 +1,133 @@
+/*
+ * Flow of one link: how much may be on the way, and how large a frame may be. The peer tells how
+ * many octets it took; from these we know the rate and the delay. The window grows while the
+ * delay stays near the lowest one seen and shrinks when octets pile up somewhere on the way, so
+ * that on a link of 50 kbit/s an acknowledgement or an urgent record waits for one frame, not for
+ * a full socket buffer.
+ */
+#include "link.h"
+#include "node_internal.h"
+
+#define QUEUE_LOW_MS 100
+#define QUEUE_HIGH_MS 400
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+  return a < b ? a : b;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+  return a > b ? a : b;
+}
+
+void link_flow_received(struct link *link, size_t octets, struct step *step)
+{
+  link->received += octets;
+  int64_t due = step->now.mono.ms + LINK_REPORT_MS;
+  if (link->received < LINK_REPORT_AT_ONCE) {
+    due = step->now.mono.ms;
+  }
+  if (due < link->report_at.ms) {
+    link->report_at.ms = due;
+  }
+}
+
+void link_flow_sent(struct link *link, size_t octets, struct step *step)
+{
+  link->sent += octets;
+  if (link->mark_octets == 0) {
+    link->mark_octets = link->sent;
+    link->mark_at = step->now.mono;
+  }
+  link->tokens -= (double)octets;
+}
+
+static void measure_rate(struct link *link, uint64_t octets, struct mono_ms now)
+{
+  int64_t elapsed = now.ms - link->reported_at.ms;
+  link->reported_at = now;
+  if (elapsed <= 0) {
+    elapsed = 1;
+  }
+  uint64_t sample = octets * 1000 / (uint64_t)elapsed;
+  if (link->rate == 0) {
+    link->rate = sample;
+  } else if (link->limited || sample > link->rate) {
+    /* Only when the window held us back does a low sample speak of the link. */
+    link->rate = (link->rate * 3 + sample) / 4;
+  }
+}
+
+static void adapt_window(struct link *link, struct mono_ms now)
+{
+  int64_t delay = now.ms - link->mark_at.ms;
+  link->mark_octets = 0;
+  if (link->delay_base_ms < 0 || delay < link->delay_base_ms) {
+    link->delay_base_ms = delay;
+  }
+  int64_t queued = delay - link->delay_base_ms;
+  if (queued <= QUEUE_LOW_MS && link->limited) {
+    link->window = smaller(link->window * 2, LINK_WINDOW_MAX);
+  } else if (queued >= QUEUE_HIGH_MS) {
+    uint64_t fits = link->rate * (uint64_t)(link->delay_base_ms + LINK_FRAME_MS) / 1000;
+    link->window = smaller(larger(fits, LINK_WINDOW_MIN), link->window);
+  }
+  link->limited = false;
+}
+
+void link_flow_reported(struct link *link, uint64_t received, struct step *step)
+{
+  if (received > link->sent || received < link->sent_reported) {
+    link_fail(link, "peer reports more octets than were sent", step);
+    return;
+  }
+  uint64_t octets = received - link->sent_reported;
+  if (octets == 0) {
+    return;
+  }
+  bool was_limited = link->limited;
+  measure_rate(link, octets, step->now.mono);
+  link->sent_reported = received;
+  if (link->mark_octets != 0 && received >= link->mark_octets) {
+    adapt_window(link, step->now.mono);
+  } else {
+    link->limited = was_limited;
+  }
+}
+
+static void refill_tokens(struct link *link, uint64_t rate, struct mono_ms now)
+{
+  double most = (double)rate * LINK_FRAME_MS / 1000.0;
+  link->tokens += (double)rate * (double)(now.ms - link->tokens_at.ms) / 1000.0;
+  link->tokens_at = now;
+  if (link->tokens > most) {
+    link->tokens = most;
+  }
+}
+
+size_t link_flow_room(struct link *link, struct step *step)
+{
+  uint64_t rate = step->node->settings.rate_octets_s;
+  if (rate != 0) {
+    refill_tokens(link, rate, step->now.mono);
+    if (link->tokens <= 0) {
+      return 0;
+    }
+  }
+  uint64_t on_the_way = link->sent - link->sent_reported;
+  if (on_the_way >= link->window) {
+    link->limited = true;
+    return 0;
+  }
+  return (size_t)(link->window - on_the_way);
+}
+
+size_t link_flow_frame_max(const struct link *link)
+{
+  if (link->rate == 0) {
+    return LINK_FRAME_FIRST;
+  }
+  uint64_t fits = link->rate * LINK_FRAME_MS / 1000;
+  return (size_t)smaller(larger(fits, LINK_FRAME_MIN), FRAME_PLAIN_MAX);
+}
