@@ -335,14 +335,13 @@ static void take_heads(struct link *link, const struct message_heads *heads, str
     struct repl_effect *effect = step_effect(step, REPL_PLAN_RESYNC, link);
     effect->heads = link->heads;
     effect->count = link->head_count;
+    link->heads = NULL;
+    link->head_count = 0;
   }
 }
 
 void link_planned(struct link *link, const struct repl_planned *planned, struct step *step)
 {
-  free(link->heads);
-  link->heads = NULL;
-  link->head_count = 0;
   if (link->state != LINK_UP || planned->generation != link->generation) {
     return;
   }

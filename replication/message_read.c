@@ -113,8 +113,19 @@ static bool read_heads(struct reader *reader, uint32_t count, struct arena *aren
   return skip_rest(reader, count, 4);
 }
 
-/* Decompresses and verifies one commit. False when not even its header can be read: then there is
- * no id to count it by, and the connection ends. */
+/* Reads and verifies one commit. False when not even its header can be read: then there is no id
+ * to count it by. */
+static bool judge_commit(struct bytes_view octets, struct arena *arena, struct message_commit *out)
+{
+  out->verdict = commit_read(octets, arena, &out->commit);
+  if (out->verdict == VERDICT_OK) {
+    out->verdict = commit_check_signature(&out->commit);
+    return true;
+  }
+  out->commit.octets = octets;
+  return commit_read_header(octets, &out->commit.header, &out->commit.id) == STATUS_OK;
+}
+
 static bool read_commit(struct bytes_view zstd, size_t raw_size, struct arena *arena,
                         struct message_commit *out)
 {
@@ -125,15 +136,8 @@ static bool read_commit(struct bytes_view zstd, size_t raw_size, struct arena *a
       ZSTD_decompress(raw, raw_size, zstd.data, zstd.size) != raw_size) {
     return false;
   }
-  struct bytes_view octets = bytes_view_of(raw, raw_size);
   out->zstd = bytes_view_of(kept, zstd.size);
-  out->verdict = commit_read(octets, arena, &out->commit);
-  if (out->verdict == VERDICT_OK) {
-    out->verdict = commit_check_signature(&out->commit);
-    return true;
-  }
-  out->commit.octets = octets;
-  return commit_read_header(octets, &out->commit.header, &out->commit.id) == STATUS_OK;
+  return judge_commit(bytes_view_of(raw, raw_size), arena, out);
 }
 
 static bool read_commits(struct reader *reader, uint32_t count, struct arena *arena,
@@ -355,6 +359,55 @@ enum status message_read(struct bytes_view octets, struct message **out)
   }
   *out = message;
   return STATUS_OK;
+}
+
+static struct message *message_new(enum message_type type)
+{
+  struct message *message = calloc(1, sizeof(*message));
+  if (message != NULL) {
+    message->references = 1;
+    message->type = type;
+  }
+  return message;
+}
+
+enum status message_of_certificate(struct bytes_view certificate, struct message **out)
+{
+  struct message *message = message_new(MESSAGE_CERTIFICATE);
+  uint8_t *copy =
+    message == NULL ? NULL : arena_copy(&message->arena, certificate.data, certificate.size);
+  if (copy == NULL) {
+    message_release(message);
+    return STATUS_NO_MEMORY;
+  }
+  message->certificate = bytes_view_of(copy, certificate.size);
+  *out = message;
+  return STATUS_OK;
+}
+
+enum status message_of_commit(struct bytes_view commit, struct message **out)
+{
+  enum status status = STATUS_NO_MEMORY;
+  struct message *message = message_new(MESSAGE_COMMITS);
+  if (message == NULL) {
+    return STATUS_NO_MEMORY;
+  }
+  uint8_t *copy = arena_copy(&message->arena, commit.data, commit.size);
+  message->commits.items = arena_alloc(&message->arena, sizeof(*message->commits.items));
+  if (copy == NULL || message->commits.items == NULL) {
+    goto out;
+  }
+  memset(message->commits.items, 0, sizeof(*message->commits.items));
+  message->commits.count = 1;
+  status = STATUS_MALFORMED;
+  if (judge_commit(bytes_view_of(copy, commit.size), &message->arena, message->commits.items)) {
+    message->commits.lane = message->commits.items[0].commit.header.lane;
+    *out = message;
+    return STATUS_OK;
+  }
+out:
+  message_release(message);
+  return status;
 }
 
 void message_retain(struct message *message)

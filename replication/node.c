@@ -111,6 +111,7 @@ void repl_effects_clear(struct repl_effects *effects)
 {
   for (size_t i = 0; i < effects->count; i++) {
     bytes_close(&effects->items[i].octets);
+    free(effects->items[i].heads);
     message_release(effects->items[i].message);
   }
   effects->count = 0;

@@ -169,6 +169,10 @@ struct message {
 /* Reads one whole message. `octets` are copied where needed. STATUS_MALFORMED: a protocol error,
  * the connection ends. STATUS_TOO_LARGE, STATUS_NO_MEMORY. `*out` has one reference. */
 MUST_USE enum status message_read(struct bytes_view octets, struct message **out);
+/* A message as if a link had brought it, from a bundle's entry: a certificate's octets, or one
+ * commit's (position 0). STATUS_MALFORMED when not even the commit's header can be read. */
+MUST_USE enum status message_of_certificate(struct bytes_view certificate, struct message **out);
+MUST_USE enum status message_of_commit(struct bytes_view commit, struct message **out);
 void message_retain(struct message *message);
 void message_release(struct message *message);
 

@@ -188,7 +188,7 @@ struct repl_effect {
   struct message *message; /* the effect holds a reference */
   struct log_name log;
   const char *text;                /* static */
-  const struct heads_entry *heads; /* good until the next step */
+  struct heads_entry *heads; /* `count` of them, the effect's own */
   size_t count;
   struct link_cursor cursors[LANE_COUNT];
 };

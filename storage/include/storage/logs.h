@@ -78,10 +78,11 @@ MUST_USE enum status store_log_read(const struct store_txn *txn, uint32_t log, u
 /* Digest over what a log shows, for `heads`: first 16 octets of H(0x08 ‖ for each commit in order
  * of seq: u64le seq ‖ id ‖ for each shown record that `neighbour` may see (NEIGHBOUR_NONE: all
  * held): u16le index ‖ leaf ‖ u64le bit set of shown items that its class may see). Commits that
- * show it nothing are left out unless the log flows up to it. `*commits` counts those taken. */
+ * show it nothing are left out unless the log flows up to it. Commits past `seq_max` are not
+ * looked at. `*commits` counts those taken. */
 MUST_USE enum status store_log_digest(const struct store_txn *txn, uint32_t log,
-                                      uint16_t neighbour, struct arena *arena, uint8_t digest[16],
-                                      uint64_t *commits);
+                                      uint16_t neighbour, uint64_t seq_max, struct arena *arena,
+                                      uint8_t digest[16], uint64_t *commits);
 
 /* Commits that are not taken (DESIGN section 6, "Faults stay small"), keyed by (neighbour, log):
  * the first bad commit, the reason, how many since. */
