@@ -76,6 +76,18 @@ class ConfigTest(TreeTest):
         self.assertRegex(done.stdout + done.stderr, "another node|other node")
         street.start()
 
+    def test_store_of_a_newer_version(self):
+        node = self.lone()
+        node.stop()
+        path = node.directory / "store" / "data.mdb"
+        octets = path.read_bytes()
+        known = b"format" + (1).to_bytes(8, "little")
+        self.assertIn(known, octets)
+        path.write_bytes(octets.replace(known, b"format" + (99).to_bytes(8, "little")))
+        done = self.run_daemon(node)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stdout + done.stderr, "version 99")
+
     def test_uncertified_node_does_not_start(self):
         self.lone()
         node = self.tree.add("d/s")
