@@ -45,8 +45,7 @@ static size_t entry_find(const struct audience *audience, struct bytes_view text
   return low;
 }
 
-static bool entry_held(const struct audience *audience, const struct address *address,
-                       bool subtree)
+static bool entry_held(const struct audience *audience, const struct address *address, bool subtree)
 {
   uint8_t room[ENTRY_TEXT_MAX];
   size_t place = entry_find(audience, entry_text(address, subtree, room));
@@ -295,8 +294,8 @@ static enum status ancestors_add(struct audience *audience, const struct address
 }
 
 static enum status target_add(struct audience *audience, const struct address *author,
-                              const struct address *target, bool subtree,
-                              unsigned *refused_targets, bool *grew)
+                              const struct address *target, bool subtree, unsigned *refused_targets,
+                              bool *grew)
 {
   if (subtree) {
     if (!address_within(target, author)) {

@@ -64,8 +64,7 @@ enum status bundle_read_head(struct bytes_view *rest)
   return STATUS_OK;
 }
 
-enum status bundle_read(struct bytes_view *rest, enum bundle_entry *type,
-                        struct bytes_view *octets)
+enum status bundle_read(struct bytes_view *rest, enum bundle_entry *type, struct bytes_view *octets)
 {
   struct reader reader = reader_of(*rest);
   *octets = (struct bytes_view){0};

@@ -157,8 +157,7 @@ enum verdict commit_read(struct bytes_view octets, struct arena *arena, struct c
   return commit_take(octets, arena, false, out);
 }
 
-enum verdict commit_read_trusted(struct bytes_view octets, struct arena *arena,
-                                 struct commit *out)
+enum verdict commit_read_trusted(struct bytes_view octets, struct arena *arena, struct commit *out)
 {
   return commit_take(octets, arena, true, out);
 }
@@ -174,13 +173,12 @@ bool commit_signature_valid(struct bytes_view header_octets, struct bytes_view s
 
 enum verdict commit_check_signature(const struct commit *commit)
 {
-  bool valid = commit_signature_valid(commit->header_octets, commit->signature,
-                                      &commit->header.origin);
+  bool valid =
+      commit_signature_valid(commit->header_octets, commit->signature, &commit->header.origin);
   return valid ? VERDICT_OK : VERDICT_BAD_SIGNATURE;
 }
 
-enum status commit_read_header(struct bytes_view octets, struct commit_header *out,
-                               struct hash *id)
+enum status commit_read_header(struct bytes_view octets, struct commit_header *out, struct hash *id)
 {
   struct reader reader = reader_of(octets);
   struct bytes_view header;

@@ -82,8 +82,7 @@ static void sign_header(const struct commit_header *header, const uint8_t secret
 }
 
 enum status commit_builder_finish(struct commit_builder *builder, struct commit_header *header,
-                                  const uint8_t secret_key[64], struct bytes *out,
-                                  struct hash *id)
+                                  const uint8_t secret_key[64], struct bytes *out, struct hash *id)
 {
   if (builder->count == 0 || header->lane >= LANE_COUNT || header->seq == 0 ||
       memcmp(secret_key + 32, header->origin.octets, KEY_SIZE) != 0) {

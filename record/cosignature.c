@@ -38,8 +38,7 @@ static void cosignature_text(struct signed_text *text, const struct hash *commit
   signed_text_add(text, shown.data, shown.size);
 }
 
-enum verdict cosignature_check(const struct cosignature *cosignature,
-                               const struct hash *commit_id)
+enum verdict cosignature_check(const struct cosignature *cosignature, const struct hash *commit_id)
 {
   struct signed_text text;
   cosignature_text(&text, commit_id, cosignature->at, cosignature->shown);

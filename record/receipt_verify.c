@@ -80,8 +80,7 @@ static bool take_cosignatures(struct reader *reader, struct receipt *out)
   return true;
 }
 
-static bool receipt_take(struct bytes_view octets, struct receipt_parts *parts,
-                         struct receipt *out)
+static bool receipt_take(struct bytes_view octets, struct receipt_parts *parts, struct receipt *out)
 {
   struct reader reader = reader_of(octets);
   uint32_t fields = 0;

@@ -39,9 +39,26 @@ static void test_malformed(void **state)
 {
   (void)state;
   static const char *const bad[] = {
-      "/",     "1/",    "/1",        "1//2",    "1/2/3/4/5", "@u",      "1/@",
-      "1/@u/2", "1@u",  "1/@@u",     "1/u@",    "1/*",       "*",       "1 ",
-      "1/\xc3\xa9", "1.2", "0123456789abcdefg", "1/@0123456789abcdefg", LONGEST "/", LONGEST "x",
+      "/",
+      "1/",
+      "/1",
+      "1//2",
+      "1/2/3/4/5",
+      "@u",
+      "1/@",
+      "1/@u/2",
+      "1@u",
+      "1/@@u",
+      "1/u@",
+      "1/*",
+      "*",
+      "1 ",
+      "1/\xc3\xa9",
+      "1.2",
+      "0123456789abcdefg",
+      "1/@0123456789abcdefg",
+      LONGEST "/",
+      LONGEST "x",
   };
   struct address address;
   for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -127,8 +144,8 @@ static void test_subtrees(void **state)
     const char *top;
     bool within;
   } cases[] = {
-      {"1/2/3", "1/2", true}, {"1/2", "1/2", true},   {"1/2/@u", "1/2", true}, {"1", "", true},
-      {"", "", true},         {"1/23", "1/2", false}, {"1/2", "1/2/3", false}, {"", "1", false},
+      {"1/2/3", "1/2", true},  {"1/2", "1/2", true},   {"1/2/@u", "1/2", true}, {"1", "", true},
+      {"", "", true},          {"1/23", "1/2", false}, {"1/2", "1/2/3", false}, {"", "1", false},
       {"1/2-a", "1/2", false}, {"2/2", "1", false},
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

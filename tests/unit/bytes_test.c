@@ -104,10 +104,8 @@ static void test_arena_limit(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_views),
-      cmocka_unit_test(test_buffer_grows_and_keeps),
-      cmocka_unit_test(test_hex),
-      cmocka_unit_test(test_arena_aligned_and_separate),
+      cmocka_unit_test(test_views),       cmocka_unit_test(test_buffer_grows_and_keeps),
+      cmocka_unit_test(test_hex),         cmocka_unit_test(test_arena_aligned_and_separate),
       cmocka_unit_test(test_arena_limit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,8 +145,10 @@ static void test_every_octet_is_signed(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_entries), cmocka_unit_test(test_written_as_in_the_vectors),
-      cmocka_unit_test(test_chains),  cmocka_unit_test(test_invalid),
+      cmocka_unit_test(test_entries),
+      cmocka_unit_test(test_written_as_in_the_vectors),
+      cmocka_unit_test(test_chains),
+      cmocka_unit_test(test_invalid),
       cmocka_unit_test(test_every_octet_is_signed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,11 +63,11 @@ static void test_values_cut_off(void **state)
 static void test_written_is_read(void **state)
 {
   (void)state;
-  static const uint64_t naturals[] = {0,          127,        128,           255,       256, 65535,
-                                      65536,      4294967295, 4294967296ULL, UINT64_MAX};
-  static const int64_t integers[] = {0,    -1,     -32,    -33,        -128,       -129,
-                                     -32768, -32769, INT32_MIN, (int64_t)INT32_MIN - 1, INT64_MIN,
-                                     INT64_MAX};
+  static const uint64_t naturals[] = {0,     127,   128,        255,           256,
+                                      65535, 65536, 4294967295, 4294967296ULL, UINT64_MAX};
+  static const int64_t integers[] = {0,         -1,       -32,    -33,       -128,
+                                     -129,      -32768,   -32769, INT32_MIN, (int64_t)INT32_MIN - 1,
+                                     INT64_MIN, INT64_MAX};
   struct bytes out = {0};
   struct writer writer;
   writer_init(&writer, &out);
@@ -176,12 +176,9 @@ static void test_failed_append_is_reported(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_values),
-      cmocka_unit_test(test_values_cut_off),
-      cmocka_unit_test(test_written_is_read),
-      cmocka_unit_test(test_readers_refuse),
-      cmocka_unit_test(test_depth),
-      cmocka_unit_test(test_failed_append_is_reported),
+      cmocka_unit_test(test_values),          cmocka_unit_test(test_values_cut_off),
+      cmocka_unit_test(test_written_is_read), cmocka_unit_test(test_readers_refuse),
+      cmocka_unit_test(test_depth),           cmocka_unit_test(test_failed_append_is_reported),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

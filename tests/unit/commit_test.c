@@ -91,8 +91,7 @@ static void test_cut_off(void **state)
       uint8_t *part = malloc(size + 1);
       struct commit commit;
       memcpy(part, octets.data, size);
-      assert_int_equal(commit_read(bytes_view_of(part, size), &arena, &commit),
-                       VERDICT_MALFORMED);
+      assert_int_equal(commit_read(bytes_view_of(part, size), &arena, &commit), VERDICT_MALFORMED);
       arena_reset(&arena);
       free(part);
     }
@@ -168,7 +167,7 @@ static void author_start(struct author *author, const char *test)
 static struct bytes record_make(struct random_source *source, size_t items, size_t value_size)
 {
   static uint8_t value[33000];
-  char names[RECORD_ITEMS_MAX][8];
+  char names[RECORD_ITEMS_MAX][24];
   struct item_draft drafts[RECORD_ITEMS_MAX];
   value[0] = 0xc5;
   value[1] = (uint8_t)((value_size - 3) >> 8);
@@ -205,8 +204,8 @@ static struct bytes commit_make(struct author *author, size_t count)
     }
     assert_int_equal(status, STATUS_OK);
   }
-  assert_int_equal(
-      commit_builder_finish(&author->builder, &header, author->secret_key, &out, NULL), STATUS_OK);
+  assert_int_equal(commit_builder_finish(&author->builder, &header, author->secret_key, &out, NULL),
+                   STATUS_OK);
   return out;
 }
 

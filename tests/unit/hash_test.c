@@ -35,12 +35,11 @@ static void partials_judge(const cJSON *tree, const struct hash *leaves, size_t 
     assert_int_equal(merkle_partial_count(shown, count), hash_count);
     merkle_hide(all, leaves, count, NULL, shown, hashes);
     assert_memory_equal(hashes, expected, hash_count * sizeof(hashes[0]));
-    assert_int_equal(
-        merkle_partial_root(shown, leaves, count, expected, hash_count, &found), STATUS_OK);
+    assert_int_equal(merkle_partial_root(shown, leaves, count, expected, hash_count, &found),
+                     STATUS_OK);
     assert_true(hash_equal(&found, root));
-    assert_int_equal(
-        merkle_partial_root(shown, leaves, count, expected, hash_count + 1, &found),
-        STATUS_MALFORMED);
+    assert_int_equal(merkle_partial_root(shown, leaves, count, expected, hash_count + 1, &found),
+                     STATUS_MALFORMED);
   }
 }
 
@@ -63,8 +62,7 @@ static void paths_judge(const cJSON *tree, const struct hash *leaves, size_t cou
     assert_int_equal(merkle_path_root(&leaves[index], count, count, path, length, &found),
                      STATUS_MALFORMED);
     if (length > 0) {
-      enum status status =
-          merkle_path_root(&leaves[index], index, count, path, length - 1, &found);
+      enum status status = merkle_path_root(&leaves[index], index, count, path, length - 1, &found);
       assert_true(status == STATUS_MALFORMED || !hash_equal(&found, root));
     }
   }

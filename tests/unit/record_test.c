@@ -135,7 +135,7 @@ static void test_every_octet_counts(void **state)
 /* A draft with `count` items; the values are one octet, or large ones as `size` says. */
 struct drafted {
   struct item_draft items[RECORD_ITEMS_MAX + 1];
-  char names[RECORD_ITEMS_MAX + 1][8];
+  char names[RECORD_ITEMS_MAX + 1][16];
   uint8_t value[40000];
   struct record_draft draft;
 };

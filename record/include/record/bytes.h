@@ -60,8 +60,8 @@ MUST_USE enum status bytes_from_hex(const char *hex, uint8_t *out, size_t size);
 struct arena_block;
 struct arena {
   struct arena_block *blocks;
-  size_t used;      /* octets handed out, all blocks */
-  size_t limit;     /* 0: none; past it allocation fails */
+  size_t used;  /* octets handed out, all blocks */
+  size_t limit; /* 0: none; past it allocation fails */
 };
 
 /* 16-aligned, uninitialised; NULL when memory or the limit is out. */

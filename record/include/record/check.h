@@ -8,7 +8,6 @@
 /* Prints file, line and condition to stderr and aborts. */
 __attribute__((noreturn)) void check_failed(const char *file, int line, const char *condition);
 
-#define CHECK(condition)                                                                           \
-  ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
+#define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 
 #endif

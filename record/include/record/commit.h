@@ -46,14 +46,14 @@ struct commit {
   struct hash id;
   uint16_t shown_count;
   uint16_t hash_count;
-  uint8_t see_all;     /* AND over shown records */
-  bool items_hidden;   /* some item of a shown record stands as commitment */
+  uint8_t see_all;   /* AND over shown records */
+  bool items_hidden; /* some item of a shown record stands as commitment */
   uint8_t shown[COMMIT_BITMAP_SIZE];
-  uint16_t *indexes;       /* shown_count, ascending */
-  struct record *records;  /* shown_count */
-  struct hash *leaves;     /* shown_count, parallel to records */
-  const uint8_t *hashes;   /* see commit_hash_at */
-  uint32_t size_max;       /* as in struct record */
+  uint16_t *indexes;      /* shown_count, ascending */
+  struct record *records; /* shown_count */
+  struct hash *leaves;    /* shown_count, parallel to records */
+  const uint8_t *hashes;  /* see commit_hash_at */
+  uint32_t size_max;      /* as in struct record */
 };
 
 static inline bool commit_complete(const struct commit *commit)

@@ -56,8 +56,8 @@ struct hash merkle_root(const struct hash *leaves, size_t count);
  *   leaves of both. */
 size_t merkle_partial_count(const uint8_t *shown, size_t count);
 MUST_USE enum status merkle_partial_root(const uint8_t *shown, const struct hash *leaves,
-                                         size_t count, const struct hash *hashes,
-                                         size_t hash_count, struct hash *root);
+                                         size_t count, const struct hash *hashes, size_t hash_count,
+                                         struct hash *root);
 void merkle_hide(const uint8_t *shown, const struct hash *leaves, size_t count,
                  const struct hash *hashes, const uint8_t *keep, struct hash *out);
 void merkle_merge(const uint8_t *shown_a, const struct hash *hashes_a, const uint8_t *shown_b,

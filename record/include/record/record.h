@@ -48,7 +48,7 @@ struct record {
   struct bytes_view items_octets; /* `item_count` items, msgpack, one after another */
   struct record_header header;
   uint8_t item_count;
-  uint8_t see_all; /* AND of `see` over items shown as values; SEE_ALL when none is */
+  uint8_t see_all;      /* AND of `see` over items shown as values; SEE_ALL when none is */
   uint8_t hidden_count; /* items that stand as commitment */
   /* Octets of the largest showing of it known here: an item counts as 34 at least, which is what
    * its commitment takes. Limits apply to this, so that what passes at one hop passes at all. */
@@ -112,8 +112,8 @@ MUST_USE enum status record_write_for_class(const struct record *record, unsigne
                                             struct bytes *out);
 /* Appends the union of two showings of one record (same leaf). `gained` says whether the union
  * shows more than `a`. STATUS_NO_MEMORY. */
-MUST_USE enum status record_merge(const struct record *a, const struct record *b,
-                                  struct bytes *out, bool *gained);
+MUST_USE enum status record_merge(const struct record *a, const struct record *b, struct bytes *out,
+                                  bool *gained);
 /* Appends the record with the item at `position` replaced by its commitment (erasure). */
 MUST_USE enum status record_write_erased(const struct record *record, unsigned position,
                                          struct bytes *out);
