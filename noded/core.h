@@ -50,7 +50,7 @@ const struct core_identity *core_get_identity(const struct core *core);
 /* Appending records of this node. */
 struct core_draft {
   const char *kind;
-  bool found;             /* a new subject is founded; `subject` is then filled in */
+  bool found; /* a new subject is founded; `subject` is then filled in */
   struct subject subject;
   uint8_t lane;
   uint8_t up;
@@ -79,6 +79,7 @@ struct core_append {
   size_t bad;
   char reason[256];
   void (*done)(struct core *core, struct core_append *append, enum status status);
+  enum status state;        /* the core's */
   struct core_append *next; /* the core's */
 };
 void core_append(struct core *core, struct core_append *append);
@@ -93,9 +94,12 @@ struct core_certify {
   struct bytes chain; /* filled; the caller closes */
   char reason[256];
   void (*done)(struct core *core, struct core_certify *certify, enum status status);
-  struct core_append append; /* the core's */
-  struct core_draft draft;   /* the core's */
-  struct item_draft item;    /* the core's */
+  struct core_append append;     /* the core's */
+  struct core_draft draft;       /* the core's */
+  struct item_draft item;        /* the core's */
+  struct core_appended appended; /* the core's */
+  struct bytes body;             /* the core's */
+  const char *target;            /* the core's */
 };
 void core_certify(struct core *core, struct core_certify *certify);
 
@@ -110,6 +114,7 @@ struct core_import {
   uint32_t refusal_count;
   char reason[256];
   void (*done)(struct core *core, struct core_import *import, enum status status);
+  enum status state;        /* the core's */
   struct core_import *next; /* the core's */
 };
 void core_import(struct core *core, struct core_import *import);
@@ -119,6 +124,7 @@ struct core_retry {
   uint32_t number;
   uint32_t retried;
   void (*done)(struct core *core, struct core_retry *retry, enum status status);
+  enum status state;       /* the core's */
   struct core_retry *next; /* the core's */
 };
 void core_retry(struct core *core, struct core_retry *retry);

@@ -1,0 +1,135 @@
+/*
+ * What the core's files share. One struct, one thread; each file owns the part that is marked as
+ * its own.
+ */
+#ifndef NODED_CORE_INTERNAL_H
+#define NODED_CORE_INTERNAL_H
+
+#include <event2/event.h>
+#include <pthread.h>
+
+#include "noded/core.h"
+#include "noded/peers.h"
+#include "record/check.h"
+#include "storage/neighbours.h"
+
+#define CORE_SOFTWARE "noded " NODED_VERSION
+#define CORE_BACKFILL_SUBJECTS 500 /* a transaction */
+#define CORE_PENDING_MAX 512       /* messages that wait for one transaction */
+#define CORE_LAZY_MS 250           /* acknowledgements of outboxes may wait so long */
+#define CORE_SALT_POOL 4096
+
+/* Something that the next transaction does. */
+enum pending_type { PENDING_EFFECT, PENDING_CHILD };
+struct pending {
+  enum pending_type type;
+  struct repl_effect effect;  /* holds its message */
+  struct core_import *import; /* whose verdicts are counted there; may be NULL */
+  uint32_t peer;              /* PENDING_CHILD: the connection that waits for its number */
+  struct address address;
+  struct repl_refused *refused; /* filled by the transaction */
+  size_t refused_count;
+};
+
+struct lazy_ack {
+  uint64_t position[LANE_COUNT]; /* 0: none waits */
+};
+
+struct core {
+  const struct config *config;
+  const struct core_identity *identity;
+  struct event_base *base;
+  struct store *store;
+  struct repl_node *node;
+  struct peers *peers;
+  struct repl_effects effects; /* of the step under way */
+  struct clock_hlc hlc;
+  struct arena arena; /* of one turn */
+  struct core_figures figures;
+  bool room;
+  bool broken; /* the store failed: start again from it */
+  bool stopping;
+
+  struct event *turn_event; /* something to do */
+  struct event *timer;
+  struct event *inbox_event; /* the transport has something */
+  struct event *wake_event;  /* tasks were posted */
+  int wake_fd;
+  pthread_mutex_t task_lock;
+  struct core_task *task_first;
+  struct core_task *task_last;
+
+  struct pending *pending; /* core_txn.c */
+  size_t pending_count;
+  size_t pending_capacity;
+  struct lazy_ack *lazy; /* by neighbour number */
+  size_t lazy_count;
+  bool lazy_waits;
+  struct mono_ms lazy_at;
+  bool backfill;                                      /* some neighbour lacks history */
+  uint64_t told_ends[NEIGHBOURS_MAX + 1][LANE_COUNT]; /* last told to the node */
+
+  struct core_append *append_first; /* core_append.c */
+  struct core_append *append_last;
+  struct commit_builder *builders;  /* one a lane, made at first use */
+  struct subject *builder_subjects; /* LANE_COUNT x COMMIT_RECORDS_MAX */
+  struct core_appended **builder_appended;
+  struct bytes scratch;
+  uint8_t salts[CORE_SALT_POOL];
+  size_t salts_left;
+
+  struct core_import *import_first; /* core_bundle.c */
+  struct core_import *import_last;
+  struct core_retry *drop_first;
+
+  struct tree_query *trees; /* core_tree.c */
+  uint64_t query_id;
+};
+
+struct instant core_now(void);
+/* Something was queued: a turn comes soon. */
+void core_wake(struct core *core);
+/* Takes an event to the node and carries out what follows, but for what waits for the next
+ * transaction. */
+void core_step(struct core *core, const struct repl_event *event);
+/* Starts over from the store: links end, what waited is answered with `status`. */
+void core_restart(struct core *core, enum status status);
+
+/* core_txn.c */
+void txn_add_effect(struct core *core, struct repl_effect *effect, struct core_import *import);
+void txn_add_child(struct core *core, uint32_t peer, const struct address *address);
+bool txn_is_due(const struct core *core, struct mono_ms now);
+void txn_run(struct core *core);
+void txn_drop_pending(struct core *core);
+
+/* core_append.c: within the transaction, then after it. */
+MUST_USE enum status append_run(struct core *core, struct store_txn *txn);
+void append_finish(struct core *core, enum status status);
+bool append_waits(const struct core *core);
+void append_close(struct core *core);
+
+/* core_bundle.c */
+void bundle_queue(struct core *core);
+MUST_USE enum status bundle_run(struct core *core, struct store_txn *txn);
+void bundle_finish(struct core *core, enum status status);
+bool bundle_waits(const struct core *core);
+
+/* core_load.c: effects that read. */
+void load_outbox(struct core *core, const struct repl_effect *effect);
+void load_log(struct core *core, const struct repl_effect *effect);
+void load_check_cursors(struct core *core, const struct repl_effect *effect);
+void load_heads(struct core *core, const struct repl_effect *effect);
+void load_plan(struct core *core, const struct repl_effect *effect);
+/* Heads of this node's own logs, for idle. */
+void load_own_heads(struct core *core, struct idle_head heads[LANE_COUNT]);
+/* Fills a new repl node from the store. */
+MUST_USE enum status load_node(struct core *core, char *reason);
+
+/* core_tree.c */
+void tree_query(struct core *core, const struct repl_effect *effect);
+void tree_answered(struct core *core, const struct repl_effect *effect);
+void tree_tick(struct core *core, struct mono_ms now);
+int64_t tree_deadline(const struct core *core);
+void tree_close(struct core *core);
+
+#endif

@@ -1,0 +1,368 @@
+/*
+ * Effects that read: outbox entries, logs, heads; and filling the replication node at start. All
+ * on the core thread, in a read transaction, bounded by what one message may hold.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "noded/core_internal.h"
+#include "noded/log.h"
+
+#define HEADS_PAGE 64
+
+static void tell_loaded(struct core *core, const struct repl_effect *effect, bool from_log,
+                        const struct outgoing *outgoing, size_t count, uint64_t next_seq)
+{
+  struct repl_outgoing entries[REPL_LOADED_MAX];
+  for (size_t i = 0; i < count; i++) {
+    entries[i] = (struct repl_outgoing){outgoing[i].position, outgoing[i].certificate,
+                                        outgoing[i].raw_size, outgoing[i].zstd};
+  }
+  struct repl_event event = {.type = REPL_LOADED, .neighbour = effect->neighbour};
+  event.loaded = (struct repl_loaded){.generation = effect->generation,
+                                      .lane = effect->lane,
+                                      .from_log = from_log,
+                                      .next_seq = next_seq,
+                                      .count = count,
+                                      .entries = entries};
+  core_step(core, &event);
+}
+
+static struct store_txn *read_begin(struct core *core)
+{
+  struct store_txn *txn = NULL;
+  if (store_read_begin(core->store, &txn) != STATUS_OK) {
+    core->broken = true;
+    return NULL;
+  }
+  return txn;
+}
+
+static void read_end(struct core *core, struct store_txn *txn, enum status status)
+{
+  store_read_end(txn);
+  if (status != STATUS_OK) {
+    struct log_field fields[] = {log_text("reason", status_text(status))};
+    log_write(LOG_ERROR, "read_failed", fields, 1);
+    core->broken = true;
+  }
+}
+
+void load_outbox(struct core *core, const struct repl_effect *effect)
+{
+  struct outgoing outgoing[REPL_LOADED_MAX];
+  size_t count = 0;
+  struct store_txn *txn = read_begin(core);
+  if (txn == NULL) {
+    return;
+  }
+  enum status status =
+      store_outbox_read(txn, effect->neighbour, effect->lane, effect->position, effect->octets_max,
+                        REPL_LOADED_MAX, &core->arena, outgoing, &count);
+  if (status == STATUS_OK) {
+    tell_loaded(core, effect, false, outgoing, count, 0);
+  }
+  read_end(core, txn, status);
+}
+
+void load_log(struct core *core, const struct repl_effect *effect)
+{
+  struct outgoing outgoing[REPL_LOADED_MAX];
+  struct log_id id = {effect->log.origin, effect->log.store, effect->log.lane};
+  struct log_head head;
+  uint64_t next_seq = 0;
+  size_t count = 0;
+  enum status status = STATUS_OK;
+  struct store_txn *txn = read_begin(core);
+  if (txn == NULL) {
+    return;
+  }
+  if (store_log_find(core->store, &id, &head)) {
+    status =
+        store_log_read(txn, head.number, effect->position, effect->neighbour, effect->octets_max,
+                       REPL_LOADED_MAX, &core->arena, outgoing, &count, &next_seq);
+  }
+  if (status == STATUS_OK) {
+    tell_loaded(core, effect, true, outgoing, count, next_seq);
+  }
+  read_end(core, txn, status);
+}
+
+/* Does the neighbour's cursor stand in our outbox? One of another store counts as nothing read:
+ * fine as long as nothing has been dropped yet. */
+static bool cursor_matches(struct core *core, const struct store_txn *txn, uint16_t neighbour,
+                           unsigned number, const struct link_cursor *cursor)
+{
+  const struct neighbour_lane *lane = &store_neighbour(core->store, neighbour)->lanes[number];
+  uint8_t tag[16];
+  if (memcmp(cursor->store.octets, store_identity(core->store)->store.octets, STORE_ID_SIZE) != 0) {
+    return lane->acked_position == 0;
+  }
+  return store_outbox_tag(txn, neighbour, number, cursor->position, tag) &&
+         memcmp(tag, cursor->tag, sizeof(tag)) == 0;
+}
+
+void load_check_cursors(struct core *core, const struct repl_effect *effect)
+{
+  struct repl_event event = {.type = REPL_CURSORS, .neighbour = effect->neighbour};
+  struct store_txn *txn = read_begin(core);
+  if (txn == NULL) {
+    return;
+  }
+  event.cursors.generation = effect->generation;
+  for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+    event.cursors.matches[lane] =
+        cursor_matches(core, txn, effect->neighbour, lane, &effect->cursors[lane]);
+  }
+  read_end(core, txn, STATUS_OK);
+  core_step(core, &event);
+}
+
+void load_own_heads(struct core *core, struct idle_head heads[LANE_COUNT])
+{
+  struct log_id id = {core->identity->key, store_identity(core->store)->store, 0};
+  memset(heads, 0, LANE_COUNT * sizeof(*heads));
+  for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+    struct log_head head;
+    id.lane = (uint8_t)lane;
+    heads[lane].lane = (uint8_t)lane;
+    if (store_log_find(core->store, &id, &head)) {
+      heads[lane].store = id.store;
+      heads[lane].seq = head.seq;
+      heads[lane].id = head.commit_id;
+    }
+  }
+}
+
+/* ---- resynchronisation ---- */
+
+/* Whether the log's origin stands in that neighbour's direction. */
+static bool stands_toward(const struct core *core, const struct log_head *head, uint16_t neighbour)
+{
+  const struct address *self = &core->identity->address;
+  if (neighbour == NEIGHBOUR_PARENT) {
+    return !address_within(&head->address, self);
+  }
+  return address_within(&head->address, &store_neighbour(core->store, neighbour)->address);
+}
+
+void load_heads(struct core *core, const struct repl_effect *effect)
+{
+  struct heads_entry entries[HEADS_PAGE];
+  struct repl_event event = {.type = REPL_HEADS_READ, .neighbour = effect->neighbour};
+  struct log_head head;
+  uint16_t count = 0;
+  uint32_t number = (uint32_t)effect->position + 1;
+  enum status status = STATUS_OK;
+  struct store_txn *txn = read_begin(core);
+  if (txn == NULL) {
+    return;
+  }
+  for (; status == STATUS_OK && count < HEADS_PAGE && number <= store_log_count(core->store);
+       number++) {
+    if (!store_log_at(core->store, number, &head) || head.seq == 0 ||
+        !stands_toward(core, &head, effect->neighbour)) {
+      continue;
+    }
+    struct heads_entry *entry = &entries[count++];
+    entry->log = (struct log_name){head.id.origin, head.id.store, head.id.lane};
+    entry->seq = head.seq;
+    status = store_log_digest(txn, number, NEIGHBOUR_NONE, UINT64_MAX, &core->arena, entry->digest,
+                              &entry->commits);
+  }
+  event.heads.generation = effect->generation;
+  event.heads.entries = entries;
+  event.heads.count = count;
+  event.heads.final = number > store_log_count(core->store);
+  event.heads.next = number - 1;
+  read_end(core, txn, status);
+  if (status == STATUS_OK) {
+    core_step(core, &event);
+  }
+}
+
+static const struct heads_entry *find_entry(const struct repl_effect *effect,
+                                            const struct log_head *head)
+{
+  for (size_t i = 0; i < effect->count; i++) {
+    const struct heads_entry *entry = &effect->heads[i];
+    if (entry->log.lane == head->id.lane &&
+        memcmp(entry->log.origin.octets, head->id.origin.octets, KEY_SIZE) == 0 &&
+        memcmp(entry->log.store.octets, head->id.store.octets, STORE_ID_SIZE) == 0) {
+      return entry;
+    }
+  }
+  return NULL;
+}
+
+/* Where the log must be sent from: after what the neighbour holds if that is exactly what we would
+ * have shown it so far, else whole. 0: nothing to send. */
+static enum status plan_log(struct core *core, const struct store_txn *txn,
+                            const struct repl_effect *effect, const struct log_head *head,
+                            uint64_t *from)
+{
+  const struct heads_entry *entry = find_entry(effect, head);
+  uint8_t digest[16];
+  uint64_t commits;
+  *from = 1;
+  if (entry == NULL) {
+    return STATUS_OK;
+  }
+  enum status status = store_log_digest(txn, head->number, effect->neighbour, entry->seq,
+                                        &core->arena, digest, &commits);
+  if (status == STATUS_OK && commits == entry->commits &&
+      memcmp(digest, entry->digest, sizeof(digest)) == 0) {
+    *from = head->seq > entry->seq ? entry->seq + 1 : 0;
+  }
+  return status;
+}
+
+static void fill_cursors(struct core *core, uint16_t neighbour,
+                         struct link_cursor cursors[LANE_COUNT])
+{
+  const struct neighbour *row = store_neighbour(core->store, neighbour);
+  for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+    cursors[lane].store = store_identity(core->store)->store;
+    cursors[lane].position = row->lanes[lane].end_position;
+    memcpy(cursors[lane].tag, row->lanes[lane].end_tag, sizeof(cursors[lane].tag));
+  }
+}
+
+void load_plan(struct core *core, const struct repl_effect *effect)
+{
+  uint32_t logs = store_log_count(core->store);
+  struct repl_event event = {.type = REPL_PLANNED, .neighbour = effect->neighbour};
+  struct repl_replay *replays = calloc(logs + 1, sizeof(*replays));
+  struct store_txn *txn = read_begin(core);
+  struct log_head head;
+  enum status status = replays == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+  size_t count = 0;
+  if (txn == NULL) {
+    free(replays);
+    return;
+  }
+  for (uint32_t number = 1; number <= logs && status == STATUS_OK; number++) {
+    uint64_t from;
+    if (!store_log_at(core->store, number, &head) || head.seq == 0 ||
+        stands_toward(core, &head, effect->neighbour)) {
+      continue;
+    }
+    status = plan_log(core, txn, effect, &head, &from);
+    if (status == STATUS_OK && from != 0) {
+      replays[count].log = (struct log_name){head.id.origin, head.id.store, head.id.lane};
+      replays[count++].from_seq = from;
+    }
+  }
+  read_end(core, txn, status);
+  if (status == STATUS_OK) {
+    event.planned.generation = effect->generation;
+    event.planned.replays = replays;
+    event.planned.count = count;
+    fill_cursors(core, effect->neighbour, event.planned.cursors);
+    core_step(core, &event);
+  }
+  free(replays);
+}
+
+/* ---- at start ---- */
+
+static bool add_certificate(void *context, const struct certificate *certificate)
+{
+  struct core *core = context;
+  enum verdict verdict = repl_node_add_certificate(core->node, certificate->octets);
+  if (verdict != VERDICT_OK) {
+    struct log_field fields[] = {log_text("address", certificate->address.text),
+                                 log_text("reason", verdict_text(verdict))};
+    log_write(LOG_ERROR, "certificate_ignored", fields, 2);
+  }
+  return true;
+}
+
+static bool add_quarantined(void *context, const struct quarantine_entry *entry)
+{
+  struct core *core = context;
+  struct log_name log = {entry->log.origin, entry->log.store, entry->log.lane};
+  struct log_head head;
+  uint64_t seq = entry->seq;
+  if (store_log_find(core->store, &entry->log, &head) && head.gapless) {
+    seq = head.seq + 1;
+  }
+  repl_node_add_quarantined(core->node, entry->neighbour, &log, seq);
+  return true;
+}
+
+/* Our own chain is known before anything else, and stored like any other certificate. */
+static enum status put_own_chain(struct core *core)
+{
+  struct certificate chain[CERTIFICATE_CHAIN_MAX];
+  struct store_txn *txn;
+  size_t count;
+  if (certificate_read_chain(bytes_as_view(&core->identity->chain), &core->identity->root, chain,
+                             &count) != VERDICT_OK) {
+    return STATUS_BAD_SIGNATURE;
+  }
+  enum status status = store_begin(core->store, core_now(), &txn);
+  if (status != STATUS_OK) {
+    return status;
+  }
+  for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+    status = store_certificate_put(txn, &chain[i]);
+  }
+  if (status != STATUS_OK) {
+    store_abort(txn);
+    return status;
+  }
+  return store_commit(txn);
+}
+
+static void fill_settings(const struct core *core, struct repl_settings *settings)
+{
+  repl_settings_default(settings);
+  settings->self = core->identity->address;
+  settings->store = store_identity(core->store)->store;
+  settings->root = core->identity->root;
+  settings->software = CORE_SOFTWARE;
+  settings->window_octets = core->config->window_bytes;
+  settings->rate_octets_s = core->config->rate_bytes_s;
+  settings->idle_ms = core->config->idle_ms;
+  settings->dead_ms = core->config->dead_ms;
+}
+
+enum status load_node(struct core *core, char *reason)
+{
+  struct repl_settings settings;
+  struct store_txn *txn;
+  fill_settings(core, &settings);
+  enum status status = put_own_chain(core);
+  if (status == STATUS_OK) {
+    status = repl_node_new(&settings, &core->node);
+  }
+  if (status == STATUS_OK) {
+    status = store_read_begin(core->store, &txn);
+  }
+  if (status != STATUS_OK) {
+    snprintf(reason, STORE_REASON_MAX, "can't load the store: %s", status_text(status));
+    return status;
+  }
+  status = store_certificate_each(txn, add_certificate, core);
+  if (status == STATUS_OK) {
+    status = store_quarantine_each(txn, add_quarantined, core);
+  }
+  core->hlc.last = store_meta_get(txn, "hlc");
+  store_read_end(txn);
+  memset(core->told_ends, 0, sizeof(core->told_ends));
+  core->backfill = false;
+  for (uint16_t number = 1; number <= store_neighbour_count(core->store); number++) {
+    const struct neighbour *neighbour = store_neighbour(core->store, number);
+    core->backfill = core->backfill || !neighbour->backfilled;
+    for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+      core->told_ends[number][lane] = neighbour->lanes[lane].end_position;
+    }
+  }
+  core->room = true;
+  if (status != STATUS_OK) {
+    snprintf(reason, STORE_REASON_MAX, "can't load the store: %s", status_text(status));
+  }
+  return status;
+}
