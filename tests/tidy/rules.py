@@ -44,7 +44,9 @@ UNSAFE_CALL = re.compile(
     r"(?<![\w.>])(strcpy|stpcpy|strcat|sprintf|vsprintf|gets|alloca|system|assert)\s*\(")
 MUTABLE_STATIC = re.compile(
     r"^\s*(?:static|_Thread_local)\s(?!.*\bconst\b)(?!\s*inline\b)[^(]*?(?:=|;|\[)")
-TYPEDEF = re.compile(r"\btypedef\s+(struct|enum|union)\b|\btypedef\b[^;(]*\w_t\s*;"
+TYPEDEF = re.compile(r"\btypedef\s+(?:struct|enum|union)\b"
+                     r"(?!\s+\w+[\s*]+(?:\(\s*\*)?\s*\w+\)?\s*\()"  # of a function's type
+                     r"|\btypedef\b[^;(]*\w_t\s*;"
                      r"|\btypedef\b[^;]*\(\s*\*\s*\w+_t\s*\)")
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" "DO", "FIX" "ME", "X" "XX")) + r")\b")
 MACHINE_PATH = re.compile(r"(?<![\w./$}<])/(home|root|work|workspace|Users|builds)/[\w.]")
