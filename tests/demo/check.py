@@ -3,6 +3,7 @@ import collections
 
 TIERS = ("grid", "community", "street", "district")
 SHOWN = 14
+PLACE = ("address", "latitude", "longitude")
 
 
 def tier_of(address):
@@ -57,8 +58,8 @@ def history(district, row, subject, problems):
         if shown["kind"] == "case.dispatch" and list(shown["down"]) != [row.unit]:
             problems.append(f"row {row.number}: dispatched to {shown['down']}, not {row.unit}")
         for item in shown["items"]:
-            if item["name"] == "address":
-                problems.append(f"row {row.number}: the district shows the street address")
+            if item.get("name") in PLACE:
+                problems.append(f"row {row.number}: the district shows the place")
 
 
 def check(tree, plan, progress):

@@ -3,6 +3,7 @@ the daemon's code: what these two agree on is what the text says. It reads and v
 and writes records, commits, certificates and bundles, good and bad ones, for tests."""
 import hashlib
 import os
+import re
 import struct
 
 import msgpack
@@ -15,6 +16,9 @@ ZERO = bytes(32)
 RECORDS_MAX = 256
 COMMIT_MAX = 60 * 1024
 RECORD_MAX = 32 * 1024
+NAME = "[0-9A-Za-z_-]{1,16}"
+ADDRESS = re.compile(f"|{NAME}(/{NAME}){{0,3}}(/@{NAME})?")
+TARGET = re.compile(f"{NAME}(/{NAME}){{0,3}}(/@{NAME}|/\\*)?")
 
 
 class Wrong(Exception):
@@ -34,14 +38,52 @@ def pack(value):
     return msgpack.packb(value, use_bin_type=True)
 
 
-def unpack(octets, what):
-    """One msgpack value in its shortest form without anything after it."""
+def check_value(value, loose, what, depth=0):
+    """The types that section 1 allows; nil, booleans and floats only where `loose`."""
+    need(depth <= 16, f"{what}: too deep")
+    if isinstance(value, list):
+        for element in value:
+            check_value(element, loose, what, depth + 1)
+    elif isinstance(value, dict):
+        need(len(value) <= 1024, f"{what}: map too large")
+        for key, element in value.items():
+            need(isinstance(key, str) or is_integer(key), f"{what}: map key")
+            check_value(element, loose, what, depth + 1)
+    elif not isinstance(value, (str, bytes)) and not is_integer(value):
+        need(loose and (value is None or isinstance(value, (bool, float))),
+             f"{what}: {type(value).__name__} has no place here")
+
+
+def is_integer(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def pairs_once(pairs):
+    made = dict(pairs)
+    need(len(made) == len(pairs), "map: a key stands twice")
+    return made
+
+
+def unpack(octets, what, loose=False):
+    """One msgpack value in its only form, without anything after it."""
     try:
-        value = msgpack.unpackb(octets, raw=False, strict_map_key=False, use_list=True)
+        value = msgpack.unpackb(octets, raw=False, strict_map_key=False, use_list=True,
+                                object_pairs_hook=pairs_once)
+        packed = pack(value)
     except Exception as error:
         raise Wrong(f"{what}: {error}") from error
-    need(pack(value) == bytes(octets), f"{what}: not in canonical form")
+    need(packed == bytes(octets), f"{what}: not in canonical form")
+    check_value(value, loose, what)
     return value
+
+
+def fields_of(value, count, what):
+    """The fields of a structure that starts with its version: exactly `count` in version 1, at
+    least as many in a later one."""
+    need(isinstance(value, list) and value and is_uint(value[0]) and 1 <= value[0] <= 255,
+         f"{what}: version")
+    need(len(value) == count or (value[0] > 1 and len(value) > count), f"{what}: fields")
+    return value[1:count]
 
 
 def is_octets(value, size):
@@ -49,7 +91,7 @@ def is_octets(value, size):
 
 
 def is_uint(value):
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return is_integer(value) and value >= 0
 
 
 # --- records
@@ -66,20 +108,27 @@ def founding_subject(origin, hlc):
     return (hlc >> 16).to_bytes(6, "big") + digest(b"\x07", origin, struct.pack("<Q", hlc))[:10]
 
 
+def counted_size(record):
+    """Octets of a record with each item counted as at least its commitment."""
+    return len(pack(record)) + sum(max(0, 34 - len(pack(item))) for item in record[1])
+
+
 def read_record(record):
     """(header fields, leaf, shown items) of a decoded `[header bin, items array]`."""
     need(isinstance(record, list) and len(record) == 2, "record: not two elements")
     header_octets, items = record
     need(isinstance(header_octets, bytes) and isinstance(items, list) and items,
          "record: wrong types")
-    need(len(pack(record)) <= RECORD_MAX, "record: too large")
-    header = unpack(header_octets, "record header")
-    need(isinstance(header, list) and len(header) == 8 and header[0] == 1, "record header: fields")
-    _, kind, subject, gen, hlc, up, down, author = header
+    need(1 <= len(items) <= 64, "record: number of items")
+    need(counted_size(record) <= RECORD_MAX, "record: too large")
+    header = unpack(header_octets, "record header", loose=True)
+    kind, subject, gen, hlc, up, down, author = fields_of(header, 8, "record header")
     need(isinstance(kind, str) and is_octets(subject, 16) and isinstance(author, str)
          and all(map(is_uint, (gen, hlc, up))), "record header: types")
-    need(gen <= 65535 and up <= 4, "record header: bounds")
-    need(isinstance(down, list) and all(isinstance(t, str) for t in down), "record header: down")
+    need(gen <= 65535 and up <= 4 and 1 <= len(kind.encode()) <= 64
+         and len(author.encode()) <= 128, "record header: bounds")
+    need(isinstance(down, list) and len(down) <= 64
+         and all(isinstance(t, str) and TARGET.fullmatch(t) for t in down), "record header: down")
     commitments, shown, names = [], [], set()
     for item in items:
         if isinstance(item, bytes):
@@ -89,10 +138,11 @@ def read_record(record):
         need(isinstance(item, list) and len(item) == 4, "item: not four elements")
         salt, name, value, see = item
         need(is_octets(salt, 16) and isinstance(name, str) and isinstance(value, bytes)
-             and is_uint(see) and see <= 31, "item: types")
+             and is_uint(see) and 1 <= see <= 31, "item: types")
+        need(len(name.encode()) <= 64, "item: name too long")
         need(name not in names, "item: name twice")
         names.add(name)
-        unpack(value, "item value")
+        unpack(value, "item value", loose=True)
         commitments.append(item_commitment(pack(item)))
         shown.append((name, value, see))
     return header, leaf(header_octets, commitments), shown
@@ -138,13 +188,14 @@ class Certificate:
         self.value = value
         self.body, self.signature = value
         self.id = digest(self.body)
-        fields = unpack(self.body, "certificate body")
-        need(isinstance(fields, list) and len(fields) == 7 and fields[0] == 1,
-             "certificate body: fields")
-        (_, self.key, self.address, self.epoch, self.not_before, self.not_after,
-         self.issuer) = fields
+        fields = unpack(self.body, "certificate body", loose=True)
+        (self.key, self.address, self.epoch, self.not_before, self.not_after,
+         self.issuer) = fields_of(fields, 7, "certificate body")
         need(is_octets(self.key, 32) and is_octets(self.issuer, 32)
-             and isinstance(self.address, str), "certificate body: types")
+             and isinstance(self.address, str) and ADDRESS.fullmatch(self.address)
+             and all(map(is_uint, (self.epoch, self.not_before, self.not_after)))
+             and self.not_before <= self.not_after and len(pack(value)) <= 512,
+             "certificate body: types and bounds")
 
     def verify(self, issuer_key):
         verify_signature(issuer_key, CERTIFICATE_CONTEXT + self.body, self.signature,
@@ -198,16 +249,19 @@ class Commit:
         self.header, self.signature, self.records, self.hashes = value
         need(isinstance(self.header, bytes) and is_octets(self.signature, 64)
              and isinstance(self.records, list) and isinstance(self.hashes, list), "commit: types")
-        need(len(pack(value)) <= COMMIT_MAX, "commit: too large")
-        fields = unpack(self.header, "commit header")
-        need(isinstance(fields, list) and len(fields) == 10 and fields[0] == 1,
-             "commit header: fields")
-        (_, self.origin, self.store, self.lane, self.seq, self.prev, self.hlc, self.certificate,
-         self.count, self.root) = fields
+        size = len(pack(value)) + sum(
+            counted_size(entry[1]) - len(pack(entry[1])) for entry in self.records
+            if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], list)
+            and len(entry[1]) == 2 and isinstance(entry[1][1], list))
+        need(size <= COMMIT_MAX, "commit: too large")
+        fields = unpack(self.header, "commit header", loose=True)
+        (self.origin, self.store, self.lane, self.seq, self.prev, self.hlc, self.certificate,
+         self.count, self.root) = fields_of(fields, 10, "commit header")
         need(is_octets(self.origin, 32) and is_octets(self.store, 16) and is_octets(self.prev, 32)
              and is_octets(self.certificate, 32) and is_octets(self.root, 32)
-             and self.lane in (0, 1, 2) and is_uint(self.seq) and self.seq >= 1
-             and 1 <= self.count <= RECORDS_MAX, "commit header: types and bounds")
+             and is_uint(self.lane) and self.lane <= 2 and is_uint(self.seq) and self.seq >= 1
+             and is_uint(self.hlc) and is_uint(self.count) and 1 <= self.count <= RECORDS_MAX
+             and len(self.header) <= 512, "commit header: types and bounds")
         self.id = digest(b"\x03", self.header)
 
     def log(self):
@@ -258,13 +312,14 @@ def read_bundle(octets):
             value = unpacker.unpack()
         except Exception as error:
             raise Wrong(f"bundle: cut off or damaged at octet {position}") from error
-        need(pack(value) == octets[position:unpacker.tell()], "bundle: not in canonical form")
+        unpack(octets[position:unpacker.tell()], "bundle entry", loose=True)
         position = unpacker.tell()
-        need(isinstance(value, list) and len(value) == 2 and isinstance(value[0], str),
+        need(isinstance(value, list) and value and isinstance(value[0], str), "bundle: entry")
+        need(len(value) == 2 or value[0] not in ("noded-bundle", "certificate", "commit"),
              "bundle: entry")
         entries.append(value)
     need(entries and entries[0] == ["noded-bundle", 1], "bundle: head")
-    return entries[1:]
+    return [entry for entry in entries[1:] if entry[0] in ("certificate", "commit")]
 
 
 def write_bundle(entries):
