@@ -83,4 +83,14 @@ void store_usage(const struct store *store, struct store_usage *usage);
 MUST_USE enum status store_meta_put(struct store_txn *txn, const char *name, uint64_t value);
 uint64_t store_meta_get(const struct store_txn *txn, const char *name);
 
+/* How much is held. Records are counted by whoever takes commits in, under this name in the
+ * counters: what `struct applied` says is new. */
+#define STORE_COUNTER_RECORDS "records"
+struct store_counts {
+  uint64_t commits;
+  uint64_t records;
+  uint64_t subjects;
+};
+void store_counts(const struct store_txn *txn, struct store_counts *counts);
+
 #endif
