@@ -4,6 +4,8 @@
 
 /* Bounds the search for duplicate keys. */
 #define CODEC_MAP_MAX 1024
+/* Up to here keys are compared as they come, each with each. */
+#define CODEC_MAP_SMALL 16
 
 struct reader reader_of(struct bytes_view view)
 {
@@ -41,6 +43,10 @@ bool codec_utf8_valid(const uint8_t *text, size_t size)
         at += sizeof(word);
         continue;
       }
+    }
+    if (text[at] < 0x80) {
+      at++;
+      continue;
     }
     size_t step = utf8_sequence(text + at, size - at);
     if (step == 0) {
@@ -174,12 +180,36 @@ static bool map_key_check(struct reader *reader)
   return (text || number) && value_check(reader, false, 0);
 }
 
-static bool map_check(struct reader *reader, bool values, unsigned depth)
+/* Whether `key` is none of the `count` in `keys`. */
+static bool key_is_new(const struct bytes_view *keys, uint32_t count, struct bytes_view key)
 {
-  uint32_t count = 0;
-  if (!take_count(reader, 0x80, 0xde, &count) || count > CODEC_MAP_MAX) {
-    return false;
+  for (uint32_t i = 0; i < count; i++) {
+    if (keys[i].size == key.size && memcmp(keys[i].data, key.data, key.size) == 0) {
+      return false;
+    }
   }
+  return true;
+}
+
+static bool small_map_check(struct reader *reader, uint32_t count, bool values, unsigned depth)
+{
+  struct bytes_view keys[CODEC_MAP_SMALL];
+  for (uint32_t i = 0; i < count; i++) {
+    const uint8_t *at = reader->at;
+    if (!map_key_check(reader)) {
+      return false;
+    }
+    keys[i] = bytes_view_of(at, (size_t)(reader->at - at));
+    if (!key_is_new(keys, i, keys[i]) || !value_check(reader, values, depth + 1)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Keys in ascending order need no second look. */
+static bool large_map_check(struct reader *reader, uint32_t count, bool values, unsigned depth)
+{
   struct reader start = *reader;
   struct bytes_view previous = {0};
   bool ascending = true;
@@ -196,6 +226,16 @@ static bool map_check(struct reader *reader, bool values, unsigned depth)
     }
   }
   return ascending || map_keys_distinct(start, count);
+}
+
+static bool map_check(struct reader *reader, bool values, unsigned depth)
+{
+  uint32_t count = 0;
+  if (!take_count(reader, 0x80, 0xde, &count) || count > CODEC_MAP_MAX) {
+    return false;
+  }
+  return count <= CODEC_MAP_SMALL ? small_map_check(reader, count, values, depth)
+                                  : large_map_check(reader, count, values, depth);
 }
 
 static bool array_check(struct reader *reader, bool values, unsigned depth)

@@ -5,6 +5,7 @@
 #ifndef RECORD_CODEC_INLINE_H
 #define RECORD_CODEC_INLINE_H
 
+#include <endian.h>
 #include <string.h>
 
 #include "record/codec.h"
@@ -19,18 +20,35 @@ static inline size_t take_left(const struct reader *reader)
   return (size_t)(reader->end - reader->at);
 }
 
-/* `size` octets, big-endian, after the tag; moves past both. At most 8. */
+/* Big-endian, 1, 2, 4 or 8 octets. */
+static inline uint64_t load_number(const uint8_t *at, size_t size)
+{
+  uint16_t two = 0;
+  uint32_t four = 0;
+  uint64_t eight = 0;
+  switch (size) {
+  case 1:
+    return *at;
+  case 2:
+    memcpy(&two, at, sizeof(two));
+    return be16toh(two);
+  case 4:
+    memcpy(&four, at, sizeof(four));
+    return be32toh(four);
+  default:
+    memcpy(&eight, at, sizeof(eight));
+    return be64toh(eight);
+  }
+}
+
+/* The number of `size` octets (1, 2, 4 or 8) after the tag; moves past both. */
 static inline bool take_number(struct reader *reader, size_t size, uint64_t *value)
 {
   if (take_left(reader) < size + 1) {
     return false;
   }
-  uint64_t number = 0;
-  for (size_t i = 1; i <= size; i++) {
-    number = number << 8 | reader->at[i];
-  }
+  *value = load_number(reader->at + 1, size);
   reader->at += size + 1;
-  *value = number;
   return true;
 }
 

@@ -63,22 +63,24 @@ static bool commit_alloc(struct arena *arena, uint32_t shown, bool leaves, struc
   return out->indexes != NULL && out->records != NULL && (!leaves || out->leaves != NULL);
 }
 
-static bool commit_records_take(struct reader *reader, struct arena *arena, bool trusted,
-                                struct commit *out)
+/* `base` is NULL for octets of our own store: form only, no leaves. */
+static bool commit_records_take(struct reader *reader, struct arena *arena,
+                                const struct hash_base *base, struct commit *out)
 {
   uint32_t shown = 0;
   if (!take_array(reader, &shown) || shown > out->header.count ||
-      !commit_alloc(arena, shown, !trusted, out)) {
+      !commit_alloc(arena, shown, base != NULL, out)) {
     return false;
   }
-  enum record_check check = trusted ? RECORD_CHECK_FORM : RECORD_CHECK_ALL;
+  enum record_check check = base == NULL ? RECORD_CHECK_FORM : RECORD_CHECK_ALL;
   uint64_t lowest = 0;
   for (uint32_t i = 0; i < shown; i++) {
     uint64_t index = 0;
     struct record *record = &out->records[i];
     if (!take_array_of(reader, 2) || !take_uint(reader, &index) || index < lowest ||
         index >= out->header.count ||
-        record_take(reader, check, record, trusted ? NULL : &out->leaves[i]) != STATUS_OK) {
+        record_take(reader, check, base, record, base == NULL ? NULL : &out->leaves[i]) !=
+            STATUS_OK) {
       return false;
     }
     lowest = index + 1;
@@ -109,11 +111,11 @@ static bool commit_hashes_take(struct reader *reader, struct commit *out)
   return true;
 }
 
-static bool commit_root_matches(const struct commit *commit)
+static bool commit_root_matches(const struct commit *commit, const struct hash_base *base)
 {
   struct hash root;
   if (commit->shown_count == commit->header.count) {
-    root = merkle_root(commit->leaves, commit->header.count);
+    root = hash_base_root(base, commit->leaves, commit->header.count);
     return hash_equal(&root, &commit->header.root);
   }
   struct hash leaves[COMMIT_RECORDS_MAX];
@@ -129,8 +131,8 @@ static bool commit_root_matches(const struct commit *commit)
          hash_equal(&root, &commit->header.root);
 }
 
-static enum verdict commit_take(struct bytes_view octets, struct arena *arena, bool trusted,
-                                struct commit *out)
+static enum verdict commit_take(struct bytes_view octets, struct arena *arena,
+                                const struct hash_base *base, struct commit *out)
 {
   *out = (struct commit){.octets = octets, .see_all = SEE_ALL};
   struct reader reader = reader_of(octets);
@@ -139,7 +141,7 @@ static enum verdict commit_take(struct bytes_view octets, struct arena *arena, b
       !take_bin(&reader, &out->header_octets) ||
       !commit_header_read(out->header_octets, &out->header) ||
       !take_bin_exact(&reader, SIGNATURE_SIZE, &signature) ||
-      !commit_records_take(&reader, arena, trusted, out) || !commit_hashes_take(&reader, out) ||
+      !commit_records_take(&reader, arena, base, out) || !commit_hashes_take(&reader, out) ||
       !reader_at_end(&reader)) {
     return VERDICT_MALFORMED;
   }
@@ -149,17 +151,19 @@ static enum verdict commit_take(struct bytes_view octets, struct arena *arena, b
     return VERDICT_MALFORMED;
   }
   out->id = hash_of(HASH_COMMIT, out->header_octets);
-  return trusted || commit_root_matches(out) ? VERDICT_OK : VERDICT_BAD_ROOT;
+  return base == NULL || commit_root_matches(out, base) ? VERDICT_OK : VERDICT_BAD_ROOT;
 }
 
 enum verdict commit_read(struct bytes_view octets, struct arena *arena, struct commit *out)
 {
-  return commit_take(octets, arena, false, out);
+  struct hash_base base;
+  hash_base_init(&base);
+  return commit_take(octets, arena, &base, out);
 }
 
 enum verdict commit_read_trusted(struct bytes_view octets, struct arena *arena, struct commit *out)
 {
-  return commit_take(octets, arena, true, out);
+  return commit_take(octets, arena, NULL, out);
 }
 
 bool commit_signature_valid(struct bytes_view header_octets, struct bytes_view signature,

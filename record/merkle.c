@@ -1,6 +1,6 @@
 /* The recursions go as deep as the tree is high: 8 for a commit's 256 leaves. */
+#include "hash_base.h"
 #include "record/check.h"
-#include "record/hash.h"
 
 /* The largest power of two below `count` >= 2: how many leaves the left half has. */
 static size_t merkle_split(size_t count)
@@ -33,16 +33,23 @@ static bool bits_any(const uint8_t *bits, size_t first, size_t count)
   return false;
 }
 
-struct hash merkle_root(const struct hash *leaves, size_t count)
+struct hash hash_base_root(const struct hash_base *base, const struct hash *leaves, size_t count)
 {
-  CHECK(count >= 1);
   if (count == 1) {
     return leaves[0];
   }
   size_t left = merkle_split(count);
-  struct hash first = merkle_root(leaves, left);
-  struct hash second = merkle_root(leaves + left, count - left);
-  return hash_node(&first, &second);
+  struct hash first = hash_base_root(base, leaves, left);
+  struct hash second = hash_base_root(base, leaves + left, count - left);
+  return hash_base_node(base, &first, &second);
+}
+
+struct hash merkle_root(const struct hash *leaves, size_t count)
+{
+  struct hash_base base;
+  CHECK(count >= 1);
+  hash_base_init(&base);
+  return hash_base_root(&base, leaves, count);
 }
 
 static size_t partial_count(const uint8_t *shown, size_t first, size_t count)
@@ -65,11 +72,22 @@ size_t merkle_partial_count(const uint8_t *shown, size_t count)
 
 /* A partial tree and how many of its hashes the walk has met. */
 struct partial_walk {
+  struct hash_base base;
   const uint8_t *shown;
   const struct hash *leaves;
   const struct hash *hashes;
   size_t met;
 };
+
+static void partial_walk_init(struct partial_walk *walk, const uint8_t *shown,
+                              const struct hash *leaves, const struct hash *hashes)
+{
+  hash_base_init(&walk->base);
+  walk->shown = shown;
+  walk->leaves = leaves;
+  walk->hashes = hashes;
+  walk->met = 0;
+}
 
 static struct hash partial_root(struct partial_walk *walk, size_t first, size_t count)
 {
@@ -82,7 +100,7 @@ static struct hash partial_root(struct partial_walk *walk, size_t first, size_t 
   size_t left = merkle_split(count);
   struct hash before = partial_root(walk, first, left);
   struct hash after = partial_root(walk, first + left, count - left);
-  return hash_node(&before, &after);
+  return hash_base_node(&walk->base, &before, &after);
 }
 
 enum status merkle_partial_root(const uint8_t *shown, const struct hash *leaves, size_t count,
@@ -91,7 +109,8 @@ enum status merkle_partial_root(const uint8_t *shown, const struct hash *leaves,
   if (merkle_partial_count(shown, count) != hash_count) {
     return STATUS_MALFORMED;
   }
-  struct partial_walk walk = {.shown = shown, .leaves = leaves, .hashes = hashes};
+  struct partial_walk walk;
+  partial_walk_init(&walk, shown, leaves, hashes);
   *root = partial_root(&walk, 0, count);
   return STATUS_OK;
 }
@@ -115,7 +134,8 @@ void merkle_hide(const uint8_t *shown, const struct hash *leaves, size_t count,
                  const struct hash *hashes, const uint8_t *keep, struct hash *out)
 {
   CHECK(count >= 1);
-  struct partial_walk walk = {.shown = shown, .leaves = leaves, .hashes = hashes};
+  struct partial_walk walk;
+  partial_walk_init(&walk, shown, leaves, hashes);
   (void)hide_walk(&walk, keep, 0, count, out);
 }
 

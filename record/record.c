@@ -103,6 +103,7 @@ struct items_walk {
   enum record_check check;
   struct bytes_view names[RECORD_ITEMS_MAX];
   size_t name_count;
+  const struct hash_base *base;
   struct hash *commitments; /* NULL: not wanted */
 };
 
@@ -143,19 +144,20 @@ static bool items_take(struct reader *reader, struct items_walk *walk, struct re
     }
     out->see_all &= item.see;
     if (walk->commitments != NULL) {
-      walk->commitments[i] = item_commitment(item.octets);
+      walk->commitments[i] = hash_base_item(walk->base, item.octets);
     }
   }
   return true;
 }
 
-enum status record_take(struct reader *reader, enum record_check check, struct record *out,
-                        struct hash *leaf)
+enum status record_take(struct reader *reader, enum record_check check,
+                        const struct hash_base *base, struct record *out, struct hash *leaf)
 {
   struct hash commitments[RECORD_ITEMS_MAX];
   struct items_walk walk;
   walk.check = check;
   walk.name_count = 0;
+  walk.base = base;
   walk.commitments = leaf == NULL ? NULL : commitments;
   const uint8_t *start = reader->at;
   uint32_t items = 0;
@@ -179,7 +181,7 @@ enum status record_take(struct reader *reader, enum record_check check, struct r
   }
   out->size_max += (uint32_t)out->octets.size;
   if (leaf != NULL) {
-    *leaf = hash_leaf(out->header_octets, commitments, items);
+    *leaf = hash_base_leaf(base, out->header_octets, commitments, items);
   }
   return STATUS_OK;
 }
@@ -189,8 +191,12 @@ enum status record_read_leaf(struct bytes_view octets, struct record *out, struc
   if (octets.size > RECORD_BYTES_MAX) {
     return STATUS_TOO_LARGE;
   }
+  struct hash_base base;
   struct reader reader = reader_of(octets);
-  enum status status = record_take(&reader, RECORD_CHECK_ALL, out, leaf);
+  if (leaf != NULL) {
+    hash_base_init(&base);
+  }
+  enum status status = record_take(&reader, RECORD_CHECK_ALL, &base, out, leaf);
   if (status == STATUS_OK && !reader_at_end(&reader)) {
     return STATUS_MALFORMED;
   }

@@ -5,6 +5,7 @@
 #ifndef RECORD_RECORD_PRIVATE_H
 #define RECORD_RECORD_PRIVATE_H
 
+#include "hash_base.h"
 #include "record/codec.h"
 #include "record/record.h"
 
@@ -16,10 +17,10 @@ enum record_check {
   RECORD_CHECK_ALL,
 };
 
-/* Reads one record at the reader and moves past it; `leaf` may be NULL. STATUS_MALFORMED,
- * STATUS_TOO_LARGE. */
-enum status record_take(struct reader *reader, enum record_check check, struct record *out,
-                        struct hash *leaf);
+/* Reads one record at the reader and moves past it; `leaf` may be NULL, `base` then too.
+ * STATUS_MALFORMED, STATUS_TOO_LARGE. */
+enum status record_take(struct reader *reader, enum record_check check,
+                        const struct hash_base *base, struct record *out, struct hash *leaf);
 /* Reads a record header's octets, whole. */
 bool record_header_read(struct bytes_view octets, struct record_header *out);
 /* The leaf of a record as read. */

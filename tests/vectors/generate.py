@@ -172,6 +172,10 @@ def bad_items():
         "value key twice": [raw(b"\x82\xa1a\1\xa1a\2")],
         "value key twice, apart": [raw(b"\x83\xa1b\1\xa1a\2\xa1b\3")],
         "value key twice, inside": [raw(b"\x91\x82\xa1a\x82\1\1\1\1\xa1b\1")],
+        "value key twice among many": [raw(b"\xde\0\x28" + b"".join(
+            bytes([n, 0]) for n in [*range(100, 61, -1), 80]))],
+        "value str key twice among many": [raw(b"\xde\0\x11" + b"".join(
+            pack("k%d" % n) + b"\xc0" for n in [*range(16, 0, -1), 16]))],
         "value key nil": [raw(b"\x81\xc0\1")],
         "value key array": [raw(b"\x81\x90\1")],
         "value too many keys": [item("", {n: 0 for n in range(1025)})],
