@@ -39,13 +39,13 @@ struct event_rule {
 
 static const struct event_rule event_rules[] = {
 #define X(name, state) {CASE_KIND_PREFIX name, state},
-  CASE_EVENT_TABLE(X)
+    CASE_EVENT_TABLE(X)
 #undef X
 };
 
 static const char *const state_names[] = {
 #define X(name, text) text,
-  CASE_STATE_TABLE(X)
+    CASE_STATE_TABLE(X)
 #undef X
 };
 

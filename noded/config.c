@@ -30,15 +30,19 @@ struct number_rule {
 };
 
 #define NARROW(section, key, target, zero, min, max, fallback, scale)                              \
-  {#section, #key, offsetof(struct config_raw, section.key), offsetof(struct config, target),      \
-   false, zero, min, max, fallback, scale}
+  {                                                                                                \
+#section, #key, offsetof(struct config_raw, section.key), offsetof(struct config, target),     \
+        false, zero, min, max, fallback, scale                                                     \
+  }
 #define WIDE(section, key, target, zero, min, max, fallback, scale)                                \
-  {#section, #key, offsetof(struct config_raw, section.key), offsetof(struct config, target),      \
-   true, zero, min, max, fallback, scale}
+  {                                                                                                \
+#section, #key, offsetof(struct config_raw, section.key), offsetof(struct config, target),     \
+        true, zero, min, max, fallback, scale                                                      \
+  }
 
 static const struct number_rule number_rules[] = {
     WIDE(store, map_gib, map_bytes, false, 1, 1024, 64, 1024ull * 1024 * 1024),
-    WIDE(store, quota_mib, quota_bytes, true, 16, 1024 * 1024, 0, 1024ull * 1024),
+    WIDE(store, quota_mib, quota_bytes, true, 4, 1024 * 1024, 0, 1024ull * 1024),
     NARROW(limits, children, children_max, false, 1, 4095, 1024, 1),
     WIDE(limits, window_kib, window_bytes, false, 64, 1024 * 1024, 4096, 1024),
     WIDE(limits, rate_kbit, rate_bytes_s, true, 8, 10 * 1000 * 1000, 0, 125),
@@ -67,14 +71,13 @@ static void number_take(const struct number_rule *rule, const struct config_raw 
   memcpy(&text, (const char *)raw + rule->raw_offset, sizeof(text));
   if (text != NULL) {
     bool number = number_read(text, &value);
-    bool fits = number && ((value >= rule->min && value <= rule->max) ||
-                           (value == 0 && rule->zero_allowed));
+    bool fits = number &&
+                ((value >= rule->min && value <= rule->max) || (value == 0 && rule->zero_allowed));
     if (!fits) {
-      config_problem_add(problems,
-                         config_line_of_key(problems->source, rule->section, rule->key, 0),
-                         "%s.%s: '%.40s' must be a number from %" PRIu64 " to %" PRIu64 "%s",
-                         rule->section, rule->key, text, rule->min, rule->max,
-                         rule->zero_allowed ? ", or 0 for none" : "");
+      config_problem_add(
+          problems, config_line_of_key(problems->source, rule->section, rule->key, 0),
+          "%s.%s: '%.40s' must be a number from %" PRIu64 " to %" PRIu64 "%s", rule->section,
+          rule->key, text, rule->min, rule->max, rule->zero_allowed ? ", or 0 for none" : "");
       return;
     }
   }
@@ -276,7 +279,8 @@ enum status config_read(const char *path, const char *directory, struct config *
   out->directory = directory_make(path, directory);
   if (out->directory == NULL) {
     status = STATUS_NOT_FOUND;
-    snprintf(reason, CONFIG_REASON_MAX, "%s: no such directory", directory == NULL ? path : directory);
+    snprintf(reason, CONFIG_REASON_MAX, "%s: no such directory",
+             directory == NULL ? path : directory);
     goto out;
   }
   struct config_problems problems = {

@@ -12,7 +12,7 @@
 #define TEXT_MAX 4096
 
 #define TEXT_FIELD(name, structure)                                                                \
-  CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct structure, name, \
+  CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct structure, name,  \
                          0, TEXT_MAX)
 
 static const cyaml_schema_field_t store_fields[] = {
@@ -72,8 +72,8 @@ static void complaint_place(struct complaint *complaint, const char *text)
   char field[64];
   unsigned line = 0;
   if (sscanf(text, "  in mapping field '%63[^']' (line: %u", field, &line) == 2) {
-    char *target = complaint->field[0] == 0 && !complaint->whole_trace ? complaint->field
-                                                                       : complaint->section;
+    char *target =
+        complaint->field[0] == 0 && !complaint->whole_trace ? complaint->field : complaint->section;
     if (target[0] == 0) {
       snprintf(target, sizeof(field), "%s", field);
     }
@@ -151,8 +151,8 @@ static const char *nearest_key(const cyaml_schema_field_t *fields, const char *k
   return best;
 }
 
-static void tell_unexpected_key(struct config_problems *problems,
-                                const struct complaint *complaint, const char *key)
+static void tell_unexpected_key(struct config_problems *problems, const struct complaint *complaint,
+                                const char *key)
 {
   const char *section = complaint->section[0] == 0 ? NULL : complaint->section;
   const cyaml_schema_field_t *fields = section == NULL ? top_fields : fields_of(section);

@@ -19,8 +19,8 @@ struct identity_file {
   bool secret;
 };
 
-static const struct identity_file key_file = {
-    "node.key", "make it with 'nodectl init'", KEY_FILE_SIZE_MAX, true};
+static const struct identity_file key_file = {"node.key", "make it with 'nodectl init'",
+                                              KEY_FILE_SIZE_MAX, true};
 static const struct identity_file root_file = {
     "root.cert", "make it with 'nodectl init', or copy the district's root.cert here",
     CERTIFICATE_BYTES_MAX, false};
@@ -147,8 +147,8 @@ static enum status root_load(const char *directory, struct core_identity *out, c
   if (status != STATUS_OK || certificate_check(&root, NULL) != VERDICT_OK) {
     status = STATUS_MALFORMED;
     snprintf(reason, IDENTITY_REASON_MAX,
-             "%.400s/%s is no root certificate: copy the district's root.cert here again", directory,
-             root_file.name);
+             "%.400s/%s is no root certificate: copy the district's root.cert here again",
+             directory, root_file.name);
     goto out;
   }
   out->root = root.id;

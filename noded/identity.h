@@ -15,8 +15,7 @@
  * file is missing), STATUS_NOT_ALLOWED (mode), STATUS_MALFORMED, STATUS_WRONG_NODE (another key's
  * chain), STATUS_BAD_SIGNATURE (the chain doesn't lead to the root), STATUS_IO,
  * STATUS_NO_MEMORY. */
-MUST_USE enum status identity_load(const char *directory, struct core_identity *out,
-                                   char *reason);
+MUST_USE enum status identity_load(const char *directory, struct core_identity *out, char *reason);
 /* When the first certificate of the chain ends, unix s. */
 uint64_t identity_expires_at(const struct core_identity *identity);
 /* Wipes the secret key too. */

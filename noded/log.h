@@ -13,13 +13,19 @@
 #include "noded/config.h"
 #include "record/bytes.h"
 
-#define LOG_LINE_MAX 4096   /* octets with newline; what doesn't fit is cut off */
-#define LOG_TEXT_MAX 1024   /* octets of one text value */
+#define LOG_LINE_MAX 4096 /* octets with newline; what doesn't fit is cut off */
+#define LOG_TEXT_MAX 1024 /* octets of one text value */
 #define LOG_FIELDS_MAX 24
 #define LOG_RATE_MAX 20
-#define LOG_KINDS_MAX 128   /* event kinds told apart by the rate limit */
+#define LOG_KINDS_MAX 128 /* event kinds told apart by the rate limit */
 
-enum log_field_type { LOG_FIELD_TEXT, LOG_FIELD_UINT, LOG_FIELD_INT, LOG_FIELD_BOOL, LOG_FIELD_HEX };
+enum log_field_type {
+  LOG_FIELD_TEXT,
+  LOG_FIELD_UINT,
+  LOG_FIELD_INT,
+  LOG_FIELD_BOOL,
+  LOG_FIELD_HEX
+};
 
 struct log_field {
   const char *name; /* [a-z_]+ */
@@ -53,8 +59,7 @@ static inline struct log_field log_bool(const char *name, bool value)
 }
 static inline struct log_field log_hex(const char *name, const void *data, size_t size)
 {
-  return (struct log_field){
-      .name = name, .type = LOG_FIELD_HEX, .text = bytes_view_of(data, size)};
+  return (struct log_field){.name = name, .type = LOG_FIELD_HEX, .text = bytes_view_of(data, size)};
 }
 
 /* Writes one line. `event` is a string constant such as "link_up"; at most LOG_FIELDS_MAX fields

@@ -1,6 +1,6 @@
 /*
- * Texts of log lines: whatever a value holds, a line stays one line of valid UTF-8. Private to the
- * log.
+ * Texts of log lines and of reasons: whatever a value holds, what comes out is valid UTF-8, and a
+ * log line stays one line.
  */
 #ifndef NODED_LOG_TEXT_H
 #define NODED_LOG_TEXT_H

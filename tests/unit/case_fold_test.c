@@ -22,9 +22,9 @@ static void test_life_of_a_case(void **state)
 {
   (void)state;
   struct case_event events[] = {
-      event_of("case.report", 1, 100),  event_of("case.accept", 2, 200),
+      event_of("case.report", 1, 100),   event_of("case.accept", 2, 200),
       event_of("case.dispatch", 3, 300), event_of("case.take", 4, 400),
-      event_of("case.resolve", 5, 500), event_of("case.close", 6, 600),
+      event_of("case.resolve", 5, 500),  event_of("case.close", 6, 600),
   };
   static const char *const names[] = {"reported",    "accepted", "dispatched",
                                       "in_progress", "resolved", "closed"};
@@ -43,8 +43,9 @@ static void test_unknown_and_marked_change_nothing(void **state)
 {
   (void)state;
   struct case_event events[] = {
-      event_of("case.report", 1, 1), event_of("case.comment", 2, 2), event_of("case.later", 3, 3),
-      event_of("policy.publish", 4, 4), event_of("case.close", 5, 5),
+      event_of("case.report", 1, 1), event_of("case.comment", 2, 2),
+      event_of("case.later", 3, 3),  event_of("policy.publish", 4, 4),
+      event_of("case.close", 5, 5),
   };
   events[4].marked = true;
   struct case_summary summary;
@@ -96,9 +97,9 @@ static void shuffle(struct case_event *events, size_t count, uint64_t *seed)
 static void test_order_independence_at_the_maximum(void **state)
 {
   (void)state;
-  static const char *const kinds[] = {"case.report", "case.accept",  "case.dispatch", "case.take",
-                                      "case.urge",   "case.suspend", "case.resume",   "case.reopen",
-                                      "case.resolve"};
+  static const char *const kinds[] = {"case.report", "case.accept", "case.dispatch",
+                                      "case.take",   "case.urge",   "case.suspend",
+                                      "case.resume", "case.reopen", "case.resolve"};
   struct case_event *events = calloc(CASE_EVENTS_MAX, sizeof(*events));
   assert_non_null(events);
   uint64_t seed = 20240229;

@@ -147,8 +147,8 @@ static void test_values_out_of_range(void **state)
                  "2: limits.children: '5k' must be a number from 1 to 4095");
   expect_problem("limits:\n  children:\n", bad,
                  "2: limits.children: '' must be a number from 1 to 4095");
-  expect_problem("store:\n  path: x\n  quota_mib: 15\n", bad,
-                 "3: store.quota_mib: '15' must be a number from 16 to 1048576, or 0 for none");
+  expect_problem("store:\n  path: x\n  quota_mib: 3\n", bad,
+                 "3: store.quota_mib: '3' must be a number from 4 to 1048576, or 0 for none");
   expect_problem("store: {map_gib: 99999999999999999999999999}\n", bad,
                  "1: store.map_gib: '99999999999999999999999999' must be a number from 1 to 1024");
   expect_problem("link:\n  dead_seconds: 60\n", bad,
@@ -232,8 +232,7 @@ static void test_broken_files(void **state)
   assert_non_null(strstr(reason, "not YAML: "));
   file_make("parent\0: a", 10);
   assert_int_equal(config_read(path, NULL, &config, reason), STATUS_MALFORMED);
-  assert_int_equal(config_read("/nonexistent/noded.yaml", NULL, &config, reason),
-                   STATUS_NOT_FOUND);
+  assert_int_equal(config_read("/nonexistent/noded.yaml", NULL, &config, reason), STATUS_NOT_FOUND);
   assert_string_equal(reason,
                       "/nonexistent/noded.yaml: can't be opened: No such file or directory");
   assert_int_equal(config_read("/tmp", NULL, &config, reason), STATUS_MALFORMED);

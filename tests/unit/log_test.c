@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <cjson/cJSON.h>
 #include <pthread.h>
+#include <cmocka.h>
 
 static int descriptor = -1;
 static char file_name[64];
@@ -73,16 +73,15 @@ static void test_logfmt(void **state)
 static void test_json(void **state)
 {
   (void)state;
-  const struct log_field fields[] = {
-      log_text("reason", "a\x01\xff\"\xe4\xb8\xad"), log_uint("big", UINT64_MAX)};
+  const struct log_field fields[] = {log_text("reason", "a\x01\xff\"\xe4\xb8\xad"),
+                                     log_uint("big", UINT64_MAX)};
   log_configure(LOG_FORMAT_JSON, LOG_INFO);
   log_write(LOG_ERROR, "json_line", fields, 2);
   cJSON *line = cJSON_Parse(written());
   assert_non_null(line);
   assert_string_equal(cJSON_GetObjectItem(line, "level")->valuestring, "error");
   assert_string_equal(cJSON_GetObjectItem(line, "event")->valuestring, "json_line");
-  assert_string_equal(cJSON_GetObjectItem(line, "reason")->valuestring,
-                      "a\x01?\"\xe4\xb8\xad");
+  assert_string_equal(cJSON_GetObjectItem(line, "reason")->valuestring, "a\x01?\"\xe4\xb8\xad");
   assert_non_null(strstr(text, "\"big\":18446744073709551615"));
   cJSON_Delete(line);
 }

@@ -63,7 +63,7 @@ void case_events_sort(struct case_event *events, size_t count);
 /* What the events come to. All zeros when there is none. */
 struct case_summary {
   enum case_state state;
-  size_t first;         /* position of the first event in fold order */
+  size_t first; /* position of the first event in fold order */
   uint64_t first_hlc;
   uint64_t changed_hlc; /* of the event that made the state */
 };
