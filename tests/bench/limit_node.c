@@ -12,6 +12,7 @@
  * queue is full stops reading, so that a slow tier slows those below it. */
 #define IN_MAX (4u * 1024 * 1024)
 #define QUEUE_MAX (16u * 1024 * 1024)
+#define WINDOW_PARTS 4
 
 /* Octets from `begin` to `end` wait. */
 struct buffer {
@@ -206,12 +207,14 @@ static bool commit_due(const struct node *node)
          (node->run->interval_ns == 0 || bench_now_ns() >= node->due_ns);
 }
 
-/* At the grid: as many commits as the window allows and time asks for, in one transaction. */
+/* At the grid: what the window allows and time asks for, in one transaction, but at most a part of
+ * the window, so that the tiers above have work while this one waits for its disk. */
 static void make_commits(struct node *node)
 {
   uint8_t octets[LIMIT_COMMIT_MAX];
-  bool any = false;
-  while (commit_due(node)) {
+  uint64_t commits = 0;
+  uint64_t commits_max = (node->run->window + WINDOW_PARTS - 1) / WINDOW_PARTS;
+  while (commits < commits_max && commit_due(node)) {
     uint64_t left = node->run->records - node->made;
     uint64_t count = left < node->run->batch ? left : node->run->batch;
     uint64_t made_ns = node->run->interval_ns > 0 ? node->due_ns : bench_now_ns();
@@ -220,9 +223,9 @@ static void make_commits(struct node *node)
     commit_queue(node, octets, limit_commit_size(count));
     node->made += count;
     node->due_ns += node->run->interval_ns;
-    any = true;
+    commits++;
   }
-  if (any) {
+  if (commits > 0) {
     bench_store_commit(&node->store);
   }
 }
