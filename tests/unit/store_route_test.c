@@ -38,6 +38,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
   struct tree *tree = *state;
+  world_verify(&tree->world);
   world_close(&tree->world);
   test_free(tree);
   return 0;

@@ -402,11 +402,30 @@ static inline struct shipped ship(struct world *world, struct actor *from, struc
   return shipped;
 }
 
-static inline bool finding_print(void *context, const char *text)
+static inline void finding_print(void *context, const char *text)
 {
   (void)context;
   print_error("finding: %s\n", text);
-  return true;
+}
+
+static inline uint64_t findings_count(struct actor *actor, bool print)
+{
+  struct verify_report report;
+  struct store_txn *txn = NULL;
+  assert_ok(store_read_begin(actor->store, &txn));
+  assert_ok(store_verify(txn, &report, print ? finding_print : NULL, NULL));
+  store_read_end(txn);
+  return report.findings;
+}
+
+/* No store of the world has damage; for teardowns. */
+static inline void world_verify(struct world *world)
+{
+  for (size_t i = 0; i < world->count; i++) {
+    if (world->actors[i].store != NULL) {
+      assert_int_equal(findings_count(&world->actors[i], true), 0);
+    }
+  }
 }
 
 /* How many records of the subject are held, and how many of these are marked. */
