@@ -56,7 +56,7 @@ static enum status check_targets(const struct core *core, struct core_append *ap
   for (unsigned i = 0; i < draft->down_count; i++) {
     struct address target;
     bool subtree;
-    char why[160];
+    char why[220];
     if (address_parse_target(bytes_view_text(draft->down[i]), &target, &subtree) != STATUS_OK) {
       snprintf(why, sizeof(why), "'%.90s' is not an address", draft->down[i]);
       return refuse(append, at, STATUS_INVALID_ARGUMENT, why);
@@ -161,6 +161,7 @@ static enum status finish_commit(struct core *core, struct store_txn *txn, unsig
     status = store_commit_apply(txn, &commit, (struct bytes_view){0}, &applied);
     CHECK(status != STATUS_OK || applied.verdict == VERDICT_OK);
     core->figures.records_own += status == STATUS_OK ? count : 0;
+    core->records_held += applied.records_new;
   }
   bytes_close(&octets);
   return status;

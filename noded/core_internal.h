@@ -18,6 +18,7 @@
 #define CORE_PENDING_MAX 512       /* messages that wait for one transaction */
 #define CORE_LAZY_MS 250           /* acknowledgements of outboxes may wait so long */
 #define CORE_SALT_POOL 4096
+#define CORE_COUNTER_HLC "hlc"
 
 /* Something that the next transaction does. */
 enum pending_type { PENDING_EFFECT, PENDING_CHILD };
@@ -44,6 +45,9 @@ struct core {
   struct peers *peers;
   struct repl_effects effects; /* of the step under way */
   struct clock_hlc hlc;
+  uint64_t hlc_stored;   /* as it stands in the store */
+  uint64_t records_held; /* counted with what each transaction takes in */
+  uint64_t records_stored;
   struct arena arena; /* of one turn */
   struct core_figures figures;
   bool room;

@@ -349,7 +349,8 @@ enum status load_node(struct core *core, char *reason)
   if (status == STATUS_OK) {
     status = store_quarantine_each(txn, add_quarantined, core);
   }
-  core->hlc.last = store_meta_get(txn, "hlc");
+  core->hlc.last = core->hlc_stored = store_meta_get(txn, CORE_COUNTER_HLC);
+  core->records_held = core->records_stored = store_meta_get(txn, STORE_COUNTER_RECORDS);
   store_read_end(txn);
   memset(core->told_ends, 0, sizeof(core->told_ends));
   core->backfill = false;

@@ -155,6 +155,7 @@ static enum status apply_item(struct core *core, struct store_txn *txn, struct p
     if (applied.verdict == VERDICT_OK) {
       core->figures.commits_in++;
       core->figures.records_in += applied.records_new;
+      core->records_held += applied.records_new;
       (void)clock_hlc_merge(&core->hlc, item->commit.header.hlc, core_now().wall);
     }
   }
@@ -253,6 +254,20 @@ static enum status apply_lazy(struct core *core, struct store_txn *txn)
   return STATUS_OK;
 }
 
+static enum status put_counters(struct core *core, struct store_txn *txn)
+{
+  enum status status = STATUS_OK;
+  if (core->hlc.last != core->hlc_stored) {
+    status = store_meta_put(txn, CORE_COUNTER_HLC, core->hlc.last);
+    core->hlc_stored = core->hlc.last;
+  }
+  if (status == STATUS_OK && core->records_held != core->records_stored) {
+    status = store_meta_put(txn, STORE_COUNTER_RECORDS, core->records_held);
+    core->records_stored = core->records_held;
+  }
+  return status;
+}
+
 static enum status apply_all(struct core *core, struct store_txn *txn)
 {
   enum status status = STATUS_OK;
@@ -280,10 +295,7 @@ static enum status apply_all(struct core *core, struct store_txn *txn)
     status = store_backfill_step(txn, CORE_BACKFILL_SUBJECTS, &done);
     core->backfill = !done;
   }
-  if (status == STATUS_OK) {
-    status = store_meta_put(txn, "hlc", core->hlc.last);
-  }
-  return status;
+  return status == STATUS_OK ? put_counters(core, txn) : status;
 }
 
 /* ---- after it ---- */
