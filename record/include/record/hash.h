@@ -1,6 +1,7 @@
 /*
  * H: BLAKE2b-256 with the one-octet domain prefixes of DESIGN section 3, and the Merkle tree of
- * RFC 9162 shape over leaves. No other file writes a domain octet.
+ * RFC 9162 shape over leaves. No other file writes a domain octet. A program calls sodium_init
+ * before anything of this library: it selects the fast code of this processor.
  */
 #ifndef RECORD_HASH_H
 #define RECORD_HASH_H
