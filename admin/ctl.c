@@ -128,7 +128,8 @@ static enum ctl_exit complain_command(const struct ctl *ctl, int argc, char **ar
   size_t size = strlen(argv[0]);
   for (size_t i = 0; group && !verb && (command = ctl_command_at(i)) != NULL; i++)
     if (strncmp(command->name, argv[0], size) == 0 && command->name[size] == ' ')
-      fprintf(ctl->err, "  nodectl %s %s\n", command->name, command->operands);
+      fprintf(ctl->err, "  nodectl %s%s%s\n", command->name, command->operands[0] != '\0' ? " " : "",
+              command->operands);
   return CTL_USAGE;
 }
 

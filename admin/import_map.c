@@ -85,6 +85,8 @@ static enum status load(const char *path, struct bytes_view text, cyaml_cfg_flag
       .flags = flags | CYAML_CFG_NO_ALIAS,
   };
   cyaml_data_t *data = NULL;
+  if (text.size == 0)
+    return fail(path, 1, reason, "the map is empty");
   cyaml_err_t error = cyaml_load_data(text.data, text.size, &config, schema, &data, NULL);
   *out = data;
   if (error == CYAML_OK && data != NULL)

@@ -7,8 +7,8 @@
 
 #include "record/bytes.h"
 
-/* Above this a double no longer holds every integer. */
-#define JSON_EXACT_MAX ((uint64_t)1 << 53)
+/* Up to here cJSON prints every digit of an integer; beyond, from 10^15 on, it would round. */
+#define JSON_EXACT_MAX 999999999999999
 
 cJSON *json_of_uint(uint64_t value)
 {
@@ -22,7 +22,7 @@ cJSON *json_of_uint(uint64_t value)
 static cJSON *of_negative(int64_t value)
 {
   char text[24];
-  if (value >= -(int64_t)JSON_EXACT_MAX)
+  if (value >= -JSON_EXACT_MAX)
     return cJSON_CreateNumber((double)value);
   snprintf(text, sizeof text, "%" PRId64, value);
   return cJSON_CreateRaw(text);

@@ -1,6 +1,6 @@
 /*
- * msgpack to JSON for --json: octets as lower-case hex, integers exactly (JSON numbers beyond
- * 2^53 are written digit by digit), everything in full.
+ * msgpack to JSON for --json: octets as lower-case hex, integers exactly (what a double or
+ * cJSON's printing would round is written digit by digit), everything in full.
  */
 #ifndef CTL_JSON_H
 #define CTL_JSON_H
