@@ -80,15 +80,17 @@ static bool count_refused(void *context, const struct refused_entry *entry)
 
 static void write_disk(struct writer *writer, const struct store *store)
 {
-  static const char *const rooms[] = {"ok", "tight", "full"};
+  static const char *const states[] = {"ok", "tight", "full"};
   struct store_usage usage;
   store_usage(store, &usage);
   writer_text(writer, "disk");
-  writer_map(writer, 4);
+  writer_map(writer, 5);
   write_uint(writer, "used", usage.used_bytes);
   write_uint(writer, "file", usage.file_bytes);
   write_uint(writer, "limit", usage.limit_bytes);
-  write_text(writer, "room", rooms[store_room(store)]);
+  write_uint(writer, "room",
+             usage.limit_bytes > usage.used_bytes ? usage.limit_bytes - usage.used_bytes : 0);
+  write_text(writer, "state", states[store_room(store)]);
 }
 
 static void write_loop(struct writer *writer, const struct core_figures *figures)
