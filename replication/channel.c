@@ -84,8 +84,7 @@ static void state_advance(struct channel *channel)
 
 static enum status payload_write(const struct channel *channel, struct bytes *out)
 {
-  struct signed_octets signed_octets =
-      signed_octets_of(channel->role, channel->handshake.hash);
+  struct signed_octets signed_octets = signed_octets_of(channel->role, channel->handshake.hash);
   uint8_t signature[SIGNATURE_SIZE];
   struct writer writer;
 

@@ -291,8 +291,8 @@ static enum status write_ephemeral(struct noise_handshake *handshake, struct byt
 
 static enum status write_static(struct noise_handshake *handshake, struct bytes *out)
 {
-  return encrypt_and_hash(
-      handshake, bytes_view_of(handshake->static_keys.public_key, NOISE_KEY_SIZE), out);
+  return encrypt_and_hash(handshake,
+                          bytes_view_of(handshake->static_keys.public_key, NOISE_KEY_SIZE), out);
 }
 
 enum status noise_handshake_write_keys(struct noise_handshake *handshake, struct bytes *out)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record/check.h"
 #include "transport_internal.h"
 
 struct conn *conn_find(struct transport *transport, uint64_t id)
@@ -16,7 +17,7 @@ struct conn *conn_find(struct transport *transport, uint64_t id)
 
 static struct conn *conn_alloc(struct transport *transport)
 {
-  size_t results = transport->settings.results_max * sizeof(void *);
+  size_t results = transport->settings.results_max * sizeof(struct result);
   struct conn *conn = calloc(1, sizeof(*conn) + results);
 
   if (conn == NULL)
@@ -59,7 +60,7 @@ static void results_drop(struct conn *conn)
   const struct transport_settings *settings = &conn->transport->settings;
 
   for (uint32_t i = 0; i < conn->result_count; i++)
-    settings->result_free(conn->results[(conn->result_first + i) % settings->results_max]);
+    settings->result_free(conn->results[(conn->result_first + i) % settings->results_max].result);
 }
 
 void conn_destroy(struct conn *conn)
@@ -136,10 +137,25 @@ enum status conn_dial(struct conn *conn, const char *url)
   (void)nng_stream_dialer_set_bool(conn->dialer, NNG_OPT_TCP_NODELAY, true);
   (void)nng_stream_dialer_set_bool(conn->dialer, NNG_OPT_TCP_KEEPALIVE, true);
   conn->phase = CONN_DIALING;
+  conn->dial_deadline = nng_clock() + conn->transport->settings.dial_ms;
   conn->reading = true;
   nng_aio_set_timeout(conn->read_aio, (nng_duration)conn->transport->settings.dial_ms);
   nng_stream_dialer_dial(conn->dialer, conn->read_aio);
   return STATUS_OK;
+}
+
+/* NNG 1.5.2 may report a TCP dial as done while it is still under way: a socket that isn't yet
+ * connected looks hung up to its poller, and no error is pending. Writing nothing completes only once
+ * the connection stands, and fails when it comes to nothing. */
+static void dial_probe(struct conn *conn)
+{
+  nng_time now = nng_clock();
+  nng_iov none = {0};
+
+  nng_aio_set_timeout(conn->read_aio,
+                      conn->dial_deadline > now ? (nng_duration)(conn->dial_deadline - now) : 1);
+  CHECK(nng_aio_set_iov(conn->read_aio, 0, &none) == 0);
+  nng_stream_send(conn->stream, conn->read_aio);
 }
 
 void conn_dialed(struct conn *conn)
@@ -151,7 +167,11 @@ void conn_dialed(struct conn *conn)
     conn_fail_nng(conn, true, result);
     return;
   }
-  conn->stream = nng_aio_get_output(conn->read_aio, 0);
+  if (conn->stream == NULL) {
+    conn->stream = nng_aio_get_output(conn->read_aio, 0);
+    dial_probe(conn);
+    return;
+  }
   conn->phase = CONN_HANDSHAKE;
   pthread_mutex_lock(&transport->lock);
   conn->connected_due = true;

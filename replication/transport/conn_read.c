@@ -39,24 +39,37 @@ static void frame_to_core(struct conn *conn)
   pthread_mutex_unlock(&conn->transport->lock);
 }
 
-/* Puts a result into the ring; false when that filled it, and reading stops. */
-static bool result_push(struct conn *conn, void *result)
+/* Puts a result into the ring; false when there is enough for the core to take, and reading
+ * stops. */
+static bool result_push(struct conn *conn, void *result, size_t size)
 {
-  uint32_t results_max = conn->transport->settings.results_max;
+  const struct transport_settings *settings = &conn->transport->settings;
   bool room;
 
   pthread_mutex_lock(&conn->transport->lock);
-  CHECK(conn->result_count < results_max);
-  conn->results[(conn->result_first + conn->result_count) % results_max] = result;
+  CHECK(conn->result_count < settings->results_max);
+  conn->results[(conn->result_first + conn->result_count) % settings->results_max] =
+      (struct result){result, (uint32_t)size};
   conn->result_count++;
-  room = conn->result_count < results_max;
+  conn->result_bytes += size;
+  room = conn->result_count < settings->results_max &&
+         conn->result_bytes < settings->results_bytes_max;
   if (!room) {
     conn->stalled = true;
     conn->reading = false;
+    ready_enqueue(conn->transport, &conn->ready);
   }
-  ready_enqueue(conn->transport, &conn->ready);
   pthread_mutex_unlock(&conn->transport->lock);
   return room;
+}
+
+/* Wakes the core once for all results of one read. */
+static void results_announce(struct conn *conn)
+{
+  pthread_mutex_lock(&conn->transport->lock);
+  if (conn->result_count > 0)
+    ready_enqueue(conn->transport, &conn->ready);
+  pthread_mutex_unlock(&conn->transport->lock);
 }
 
 /* False when `reading` was given up. */
@@ -64,8 +77,7 @@ static bool frame_handle(struct conn *conn, size_t size)
 {
   uint8_t *octets = conn->input + conn->input_start + LENGTH_SIZE;
   void *result = NULL;
-  enum status status =
-      conn->transport->settings.frame(conn->context, octets, size, &result);
+  enum status status = conn->transport->settings.frame(conn->context, octets, size, &result);
 
   frame_consume(conn, size);
   if (status != STATUS_OK) {
@@ -74,7 +86,7 @@ static bool frame_handle(struct conn *conn, size_t size)
     conn_fail(conn, true, status, status_text(status));
     return false;
   }
-  return result == NULL || result_push(conn, result);
+  return result == NULL || result_push(conn, result, size);
 }
 
 /* All whole frames in the input. False when `reading` was given up. */
@@ -95,6 +107,8 @@ static bool frames_handle(struct conn *conn)
     conn_fail(conn, true, STATUS_MALFORMED, "frame of a length that isn't allowed");
     return false;
   }
+  if (conn->phase == CONN_OPEN)
+    results_announce(conn);
   return true;
 }
 

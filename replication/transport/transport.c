@@ -15,7 +15,8 @@ void transport_settings_default(struct transport_settings *settings)
   *settings = (struct transport_settings){
       .connections_max = 1024,
       .pending_max = 256,
-      .results_max = 8,
+      .results_max = 32,
+      .results_bytes_max = 512 * 1024,
       .handshake_frame_max = 4096,
       .output_max = 8 * 1024 * 1024,
       .dial_ms = 15000,
@@ -27,8 +28,8 @@ void transport_settings_default(struct transport_settings *settings)
 
 static bool settings_good(const struct transport_settings *settings)
 {
-  return settings->connections_max > 0 && settings->pending_max > 0 &&
-         settings->results_max > 0 && settings->handshake_frame_max > 0 &&
+  return settings->connections_max > 0 && settings->pending_max > 0 && settings->results_max > 0 &&
+         settings->results_bytes_max > 0 && settings->handshake_frame_max > 0 &&
          settings->handshake_frame_max <= TRANSPORT_FRAME_MAX && settings->output_max > 0 &&
          settings->dial_ms > 0 && settings->dial_ms <= INT32_MAX && settings->handshake_ms > 0 &&
          settings->handshake_ms <= INT32_MAX && settings->partial_frame_ms > 0 &&
@@ -122,13 +123,15 @@ enum after { AFTER_NOTHING, AFTER_KICK, AFTER_CONNECTED, AFTER_DESTROY };
 
 static enum after result_take(struct conn *conn, struct transport_event *event)
 {
-  uint32_t results_max = conn->transport->settings.results_max;
+  const struct transport_settings *settings = &conn->transport->settings;
 
   event->type = TRANSPORT_RESULT;
-  event->result = conn->results[conn->result_first];
-  conn->result_first = (conn->result_first + 1) % results_max;
+  event->result = conn->results[conn->result_first].result;
+  conn->result_bytes -= conn->results[conn->result_first].size;
+  conn->result_first = (conn->result_first + 1) % settings->results_max;
   conn->result_count--;
-  if (!conn->stalled || conn->result_count > results_max / 2 || conn->failed)
+  if (!conn->stalled || conn->failed || conn->result_count > settings->results_max / 2 ||
+      conn->result_bytes > settings->results_bytes_max / 2)
     return AFTER_NOTHING;
   conn->stalled = false;
   conn->reading = true;
@@ -157,7 +160,7 @@ static bool event_take(struct conn *conn, struct transport_event *event, enum af
     event->type = TRANSPORT_DRAINED;
   } else if (conn->failed_due) {
     conn->failed_due = false;
-    event->type = conn->stream == NULL ? TRANSPORT_DIAL_FAILED : TRANSPORT_CLOSED;
+    event->type = conn->dialer != NULL ? TRANSPORT_DIAL_FAILED : TRANSPORT_CLOSED;
     event->status = conn->failure;
     event->reason = conn->reason;
     *after = AFTER_DESTROY;
@@ -309,8 +312,7 @@ void transport_conn_open(struct transport *transport, uint64_t conn_id, void *co
   conn_read_kick(conn);
 }
 
-enum status transport_conn_send(struct transport *transport, uint64_t conn_id,
-                                struct bytes *octets)
+enum status transport_conn_send(struct transport *transport, uint64_t conn_id, struct bytes *octets)
 {
   struct conn *conn = conn_find(transport, conn_id);
 

@@ -25,8 +25,8 @@
 #define LENGTH_SIZE 4
 #define INPUT_SMALL 1024
 #define INPUT_MAX (LENGTH_SIZE + TRANSPORT_FRAME_MAX)
-#define OUTPUT_KEEP 2048             /* buffers above this aren't kept by an idle connection */
-#define OUTPUT_STEP (256 * 1024)     /* octets given to one write */
+#define OUTPUT_KEEP 2048         /* buffers above this aren't kept by an idle connection */
+#define OUTPUT_STEP (256 * 1024) /* octets given to one write */
 #define ACCEPT_PAUSE_MS 100
 
 enum ready_kind { READY_CONN, READY_LISTENER };
@@ -45,6 +45,11 @@ struct listener {
   nng_aio *aio;
   nng_stream *accepted; /* Lock; at most one waits for the core */
   bool pausing;         /* callback only */
+};
+
+struct result {
+  void *result;
+  uint32_t size; /* of the frame that it comes from */
 };
 
 enum conn_phase { CONN_DIALING, CONN_HANDSHAKE, CONN_OPEN };
@@ -68,11 +73,12 @@ struct conn {
   size_t input_start; /* first octet not yet consumed */
   size_t input_end;
   nng_time frame_deadline; /* 0: no partial frame */
+  nng_time dial_deadline;
   nng_time handshake_deadline;
 
   /* Lock */
   bool reading;
-  bool stalled; /* stopped reading because the core has results_max results to take */
+  bool stalled; /* stopped reading because the core has enough results to take */
   bool connected_due;
   bool frame_due;
   bool drained_due;
@@ -82,6 +88,7 @@ struct conn {
   const char *reason;
   uint32_t result_first;
   uint32_t result_count;
+  size_t result_bytes;
 
   /* Output */
   pthread_mutex_t output_lock;
@@ -93,7 +100,7 @@ struct conn {
   size_t flight_at;
   nng_time write_deadline; /* whoever holds `writing` */
 
-  void *results[]; /* Lock; a ring of results_max */
+  struct result results[]; /* Lock; a ring of results_max */
 };
 
 TAILQ_HEAD(ready_queue, ready);

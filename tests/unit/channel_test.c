@@ -3,13 +3,13 @@
  * The channel: who is let in, who isn't, what both halves do with frames, and when keys change.
  */
 #include <setjmp.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "record/codec.h"
 #include "replication/channel.h"
@@ -49,8 +49,7 @@ static void tree_open(struct tree *tree, uint8_t seed)
     memset(octets, (int)(seed + i), sizeof(octets));
     crypto_sign_seed_keypair(tree->keys[i].public_key, tree->keys[i].secret_key, octets);
     memcpy(draft.key.octets, tree->keys[i].public_key, sizeof(draft.key.octets));
-    assert_int_equal(address_parse(bytes_view_text(addresses[i]), true, &draft.address),
-                     STATUS_OK);
+    assert_int_equal(address_parse(bytes_view_text(addresses[i]), true, &draft.address), STATUS_OK);
     assert_int_equal(certificate_write(&draft, issuer, &tree->certificates[i]), STATUS_OK);
     assert_int_equal(certificate_read(bytes_as_view(&tree->certificates[i]), &certificate),
                      STATUS_OK);
@@ -161,8 +160,7 @@ static enum verdict pair_run(struct pair *pair, struct tampering tampering, size
       frame.data[CHANNEL_LENGTH_SIZE + tampering.at] ^= 0x10;
     if (sizes != NULL)
       sizes[i] = frame.size - CHANNEL_LENGTH_SIZE;
-    assert_int_equal(channel_handshake_read(reader, frame_ciphertext(&frame), &verdict),
-                     STATUS_OK);
+    assert_int_equal(channel_handshake_read(reader, frame_ciphertext(&frame), &verdict), STATUS_OK);
     bytes_close(&frame);
   }
   return verdict;
@@ -189,8 +187,8 @@ static void test_every_depth_meets(void **state)
     assert_int_equal(count, depth + 1);
     assert_string_equal(peer[depth].address.text, addresses[depth]);
     assert_memory_equal(peer[depth].key.octets, pair.tree.keys[depth].public_key, 32);
-    assert_true(bytes_view_equal(peer[depth].octets,
-                                 bytes_as_view(&pair.tree.certificates[depth])));
+    assert_true(
+        bytes_view_equal(peer[depth].octets, bytes_as_view(&pair.tree.certificates[depth])));
     peer = channel_peer(&pair.channels[0], &count);
     assert_int_equal(count, depth);
     assert_string_equal(peer[depth - 1].address.text, addresses[depth - 1]);
@@ -307,9 +305,9 @@ static void test_first_message_carries_nothing(void **state)
 
     pair_stop(&pair);
     pair_start(&pair);
-    assert_int_equal(channel_handshake_read(&pair.channels[1], bytes_view_of(message, sizes[i]),
-                                            &verdict),
-                     STATUS_OK);
+    assert_int_equal(
+        channel_handshake_read(&pair.channels[1], bytes_view_of(message, sizes[i]), &verdict),
+        STATUS_OK);
     assert_int_equal(verdict, VERDICT_MALFORMED);
   }
   pair_close(&pair);
@@ -327,8 +325,8 @@ static void test_own_chain_too_large(void **state)
   pair.settings[1].chain = bytes_view_of(chain, sizeof(chain));
   pair_start(&pair);
   assert_int_equal(channel_handshake_write(&pair.channels[0], &frame), STATUS_OK);
-  assert_int_equal(
-      channel_handshake_read(&pair.channels[1], frame_ciphertext(&frame), &verdict), STATUS_OK);
+  assert_int_equal(channel_handshake_read(&pair.channels[1], frame_ciphertext(&frame), &verdict),
+                   STATUS_OK);
   bytes_clear(&frame);
   assert_int_equal(channel_handshake_write(&pair.channels[1], &frame), STATUS_TOO_LARGE);
   assert_int_equal(frame.size, 0);
@@ -372,14 +370,13 @@ static void test_frames_of_all_sizes(void **state)
   (void)state;
   assert_non_null(plaintext);
   halves_open(&halves);
-  randombytes_buf_deterministic(plaintext, CHANNEL_PLAINTEXT_MAX + 1,
-                                halves.sealers[0].cipher.key);
+  randombytes_buf_deterministic(plaintext, CHANNEL_PLAINTEXT_MAX + 1, halves.sealers[0].cipher.key);
   for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
     for (unsigned side = 0; side < 2; side++) {
       bytes_clear(&frame);
-      assert_int_equal(channel_sealer_seal(&halves.sealers[side],
-                                           bytes_view_of(plaintext, sizes[i]), &frame),
-                       STATUS_OK);
+      assert_int_equal(
+          channel_sealer_seal(&halves.sealers[side], bytes_view_of(plaintext, sizes[i]), &frame),
+          STATUS_OK);
       assert_int_equal(frame.size, CHANNEL_LENGTH_SIZE + sizes[i] + NOISE_TAG_SIZE);
       assert_int_equal(frame_open(&halves.openers[1 - side], &frame, &got), STATUS_OK);
       assert_true(bytes_view_equal(got, bytes_view_of(plaintext, sizes[i])));
@@ -387,8 +384,7 @@ static void test_frames_of_all_sizes(void **state)
   }
   bytes_clear(&frame);
   assert_int_equal(channel_sealer_seal(&halves.sealers[0],
-                                       bytes_view_of(plaintext, CHANNEL_PLAINTEXT_MAX + 1),
-                                       &frame),
+                                       bytes_view_of(plaintext, CHANNEL_PLAINTEXT_MAX + 1), &frame),
                    STATUS_TOO_LARGE);
   assert_int_equal(frame.size, 0);
   bytes_close(&frame);

@@ -2,16 +2,16 @@
 /*
  * Noise handshake and ciphers against the published vectors, both roles, and against tampering.
  */
+#include <cjson/cJSON.h>
 #include <setjmp.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cjson/cJSON.h>
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "replication/noise.h"
 
@@ -100,8 +100,7 @@ static void transport_message_check(struct noise_cipher *sending, struct noise_c
 
   assert_int_equal(expected.size, payload.size + NOISE_TAG_SIZE);
   assert_true(expected.size <= sizeof(buffer));
-  assert_int_equal(noise_cipher_encrypt(sending, none, bytes_as_view(&payload), buffer),
-                   STATUS_OK);
+  assert_int_equal(noise_cipher_encrypt(sending, none, bytes_as_view(&payload), buffer), STATUS_OK);
   assert_memory_equal(buffer, expected.data, expected.size);
   assert_int_equal(
       noise_cipher_decrypt(receiving, none, bytes_view_of(buffer, expected.size), buffer),

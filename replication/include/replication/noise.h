@@ -17,7 +17,7 @@
 #define NOISE_KEY_SIZE 32
 #define NOISE_HASH_SIZE 64
 #define NOISE_TAG_SIZE 16
-#define NOISE_MESSAGE_MAX 65535 /* octets of any one Noise message, tag included */
+#define NOISE_MESSAGE_MAX 65535           /* octets of any one Noise message, tag included */
 #define NOISE_NONCE_LAST (UINT64_MAX - 1) /* 2^64 - 1 is kept for rekeying */
 
 enum noise_role { NOISE_INITIATOR = 0, NOISE_RESPONDER = 1 };

@@ -32,7 +32,8 @@ typedef enum status transport_frame_handler(void *context, uint8_t *octets, size
 struct transport_settings {
   uint32_t connections_max;     /* dials included; default 1024 */
   uint32_t pending_max;         /* accepted and not yet open; default 256 */
-  uint32_t results_max;         /* per connection, not yet taken: reading stops; default 8 */
+  uint32_t results_max;         /* per connection, not yet taken: reading stops; default 32 */
+  size_t results_bytes_max;     /* octets of the frames that these come from; default 512 KiB */
   uint32_t handshake_frame_max; /* octets of a frame before transport_conn_open; default 4096 */
   size_t output_max;            /* octets per connection, not yet written; default 8 MiB */
   uint32_t dial_ms;             /* default 15,000 */
@@ -83,7 +84,8 @@ struct transport_event {
   uint64_t conn;
   struct bytes_view frame;
   void *result;
-  enum status status; /* STATUS_CLOSED, STATUS_TIMEOUT, STATUS_MALFORMED, STATUS_IO, STATUS_NO_MEMORY
+  enum status
+      status; /* STATUS_CLOSED, STATUS_TIMEOUT, STATUS_MALFORMED, STATUS_IO, STATUS_NO_MEMORY
                          or the frame handler's */
   const char *reason; /* static text for people */
 };
@@ -109,8 +111,7 @@ size_t transport_conn_unsent(struct transport *transport, uint64_t conn);
 /* Asks for one TRANSPORT_DRAINED as soon as nothing is unsent, which may be now. */
 void transport_conn_notify_drained(struct transport *transport, uint64_t conn);
 /* The other end for people: "192.0.2.1:4242", "[2001:db8::1]:4242", "ipc", or "" when gone. */
-void transport_conn_peer(struct transport *transport, uint64_t conn,
-                         char out[TRANSPORT_PEER_SIZE]);
+void transport_conn_peer(struct transport *transport, uint64_t conn, char out[TRANSPORT_PEER_SIZE]);
 /* Ends it without an event; unsent output and untaken results are dropped. On return no handler
  * runs for it any more, so this waits for at most the frame in work. */
 void transport_conn_close(struct transport *transport, uint64_t conn);
