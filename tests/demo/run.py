@@ -84,8 +84,8 @@ class Demo:
     def wait_reports(self, count):
         """Until the district knows so many cases."""
         district = self.tree[planning.DISTRICT]
-        wait_until(lambda: district.call("status")["subjects"] >= count, PATIENCE,
-                   f"the district knows {count} cases")
+        wait_until(lambda: len(district.cases()) >= count, PATIENCE,
+                   f"the district knows {count} cases", pause=0.1)
 
     def tree_of(self, address, only=None):
         """`nodectl tree` as a user sees it at that node."""

@@ -11,8 +11,8 @@ BUFFER = 4096
 class Proxy:
     """Listens on a port of its own and relays to `target` ("tcp://host:port").
 
-    `rate` is octets a second in each direction, None for no limit. `mangle(direction, number,
-    frame)` gives the octets to send instead of a frame; direction is "up" (from who dialed) or
+    `rate` is octets a second in each direction, None for no limit. `mangle(proxy, direction,
+    number, frame)` gives the octets to send instead of a frame; direction is "up" (from who dialed) or
     "down", number counts a connection's frames."""
 
     def __init__(self, target, rate=None, mangle=None):
@@ -36,8 +36,9 @@ class Proxy:
 
     def close(self):
         self.closing = True
-        self.listener.close()
         self.cut()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
     def cut(self):
         """Ends all connections and takes no new ones until `mend`."""
@@ -113,5 +114,5 @@ class Proxy:
                 if len(kept) < end:
                     break
                 frame, kept = kept[:end], kept[end:]
-                sink.sendall(self.mangle(direction, number, frame))
+                sink.sendall(self.mangle(self, direction, number, frame))
                 number += 1

@@ -79,6 +79,7 @@ class Node:
         self.settings = dict(settings)
         self.directory = tree.directory / address.replace("/", ".")
         self.process = None
+        self.outside = False  # `build` leaves it alone
         self.client = None
         self.lock = threading.Lock()
 
@@ -142,8 +143,7 @@ class Node:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def daemon_command(self, *more):
-        return [str(self.tree.binaries / "noded"), "--config", str(self.directory / "noded.yaml"),
-                *more]
+        return [str(self.tree.binaries / "noded"), "--dir", str(self.directory), *more]
 
     def start(self, wait=True):
         if self.alive:
@@ -344,7 +344,7 @@ class Tree:
     def build(self, progress=None):
         """Makes, certifies and starts all nodes that don't run, tier by tier, then waits until
         every link stands. Returns self."""
-        fresh = [node for node in self.nodes.values() if node.process is None]
+        fresh = [node for node in self.nodes.values() if node.process is None and not node.outside]
         depth = lambda node: node.address.count("/")
         done = 0
         with ThreadPoolExecutor(WORKERS) as pool:

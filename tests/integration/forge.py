@@ -51,6 +51,7 @@ class Forger:
 def certified(tree, address):
     """A Forger for an address below a running node."""
     node = tree.add(address)
+    node.outside = True
     node.make()
     node.certify()
     return Forger(node)

@@ -9,8 +9,7 @@ import time
 
 import msgpack
 
-from harness.admin import GREETING_REQ, encode
-from support import AdminGone, TreeTest, main
+from support import GREETING_REQ, AdminGone, TreeTest, encode, main
 
 BAD_PAYLOADS = {
     "empty": b"",

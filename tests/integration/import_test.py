@@ -19,7 +19,7 @@ class ImportTest(TreeTest):
         district, grid = self.nodes[0], self.nodes[3]
         done = grid.ctl("import", str(DATA), "--map", str(MAP), "--progress", "never")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.until(lambda: district.call("status")["subjects"] == 1000, "1,000 cases at the top")
+        self.until(lambda: len(district.cases()) == 1000, "1,000 cases at the top")
         numbers = [case["body"]["id"] for case in district.cases()]
         self.assertEqual(len(set(numbers)), 1000)
         self.tree.wait_level()

@@ -4,8 +4,7 @@ import os
 import random
 import time
 
-from harness.proxy import Proxy
-from support import TreeTest, main
+from support import Proxy, TreeTest, main
 
 SLOW = 50_000 // 8  # octets a second
 
@@ -27,9 +26,10 @@ class LinkTest(TreeTest):
         nodes, proxy = self.tree_with_proxy(rate=SLOW)
         district, _, community, grid = nodes
         self.until(grid.linked, "linked over the slow link")
-        body = [{"name": "", "value": {"category": "bulk", "octets": os.urandom(900)}}]
-        bulk = {r["subject"] for r in grid.append(*[{"kind": "case.report", "lane": "bulk",
-                                                     "items": body} for _ in range(120)])}
+        drafts = [{"kind": "case.report", "lane": "bulk", "items": [
+            {"name": "", "value": {"category": "bulk", "octets": os.urandom(900)}}]}
+            for _ in range(120)]
+        bulk = {r["subject"] for r in grid.append(*drafts)}
         time.sleep(2)
         started = time.monotonic()
         urgent = grid.report("Fire", lane="urgent")
@@ -73,8 +73,9 @@ class LinkTest(TreeTest):
 
     def hostile(self, mangle):
         """`mangle` harms some frames of the first connections; all arrives all the same."""
-        nodes, proxy = self.tree_with_proxy(mangle=lambda direction, number, frame: (
-            mangle(direction, number, frame) if proxy.connections <= 4 else frame))
+        def first(proxy, direction, number, frame):
+            return mangle(direction, number, frame) if proxy.connections <= 4 else frame
+        nodes, proxy = self.tree_with_proxy(mangle=first)
         grid, district = nodes[3], nodes[0]
         subjects = set()
         for _ in range(20):

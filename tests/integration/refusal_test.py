@@ -7,7 +7,7 @@ import nacl.signing
 
 import noded_format as form
 from forge import Forger, certified
-from support import TreeTest, ctl_json, main
+from support import TreeTest, ctl_json, encode, main
 
 
 class RefusalTest(TreeTest):
@@ -108,12 +108,18 @@ class RefusalTest(TreeTest):
         self.assertEqual(self.verdict_of(bad.bundle(bad.commit())), "expired")
         self.assert_honest_flows()
 
-    def test_origin_outside_the_subtree(self):
+    def test_origin_beside_the_importer(self):
         self.tree.add("d/s/c2")
         self.tree.build()
         other = certified(self.tree, "d/s/c2/x")
-        self.assertEqual(self.verdict_of(other.bundle(other.commit())), "out_of_subtree")
+        # By hand it may come from above; but then it goes to nobody above, who would have to
+        # refuse it from here.
+        self.offer(other.bundle(other.commit()))
         self.assert_honest_flows()
+        self.tree.wait_level(nodes=[self.nodes[0], self.nodes[1]])
+        for node in self.nodes[:2]:
+            self.assertNotIn(other.key.hex(), [log["origin"]
+                                               for log in node.call("log.list")["logs"]])
         answer = self.offer(other.bundle(other.commit()), self.nodes[1])
         self.assertEqual((answer["taken"], answer["refused"]), (0, 1), "a gap, in its own subtree")
 
@@ -164,7 +170,7 @@ class RefusalTest(TreeTest):
         self.assertEqual(answer["taken"], 1)
         self.until(lambda: any(c["category"] == "reaching" for c in self.nodes[0].cases()),
                    "the district sees it")
-        self.tree.wait_level(nodes=[*self.nodes, self.tree["d/t"]])
+        self.tree.wait_level(nodes=[self.nodes[0], self.tree["d/t"]])
         self.assertEqual(self.tree["d/t"].cases(), [])
         self.assert_refused(("not_allowed", "invalid_argument"), self.nodes[3].report, "x",
                             down=["d/t"])
@@ -184,7 +190,6 @@ class RefusalTest(TreeTest):
                 del mangled[chance.randrange(len(mangled)):]
             reply = self.community.connect()
             with reply:
-                from harness.admin import encode
                 answer = reply.call_raw(encode("log.import", {"octets": bytes(mangled)}))
                 self.assertIn("status", answer)
         self.assertTrue(self.community.alive)

@@ -7,7 +7,8 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from harness.admin import Admin, AdminError, AdminGone  # noqa: E402,F401
+from harness.admin import GREETING_REQ, AdminError, AdminGone, encode  # noqa: E402,F401
+from harness.proxy import Proxy  # noqa: E402,F401
 from harness.tree import Failure, Tree, four_tiers, wait_until  # noqa: E402,F401
 
 SANITIZED = bool(os.environ.get("NODED_SANITIZED"))
@@ -47,14 +48,15 @@ class TreeTest(unittest.TestCase):
     def until(self, condition, what, seconds=PATIENCE):
         return wait_until(condition, seconds, what)
 
-    def until_case(self, node, subject, what="", **fields):
+    def until_case(self, node, subject, what="", seconds=PATIENCE, **fields):
         """Waits until `node` shows the case with these fields; the case."""
         def look():
             case = case_of(node, subject)
             if case is None or any(case[name] != value for name, value in fields.items()):
                 return None
             return case
-        return self.until(look, f"{node.address} shows {subject} {fields} {what}")
+        return self.until(look, f"{node.address} shows {subject} {fields} {what}",
+                          seconds)
 
     def assert_refused(self, status, call, *args, **fields):
         with self.assertRaises(AdminError) as caught:
