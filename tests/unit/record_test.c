@@ -146,7 +146,11 @@ static void draft_make(struct random_source *source, unsigned count, struct draf
   memset(out->value, 0, sizeof(out->value));
   for (unsigned i = 0; i < count; i++) {
     struct item_draft *item = &out->items[i];
-    snprintf(out->names[i], sizeof(out->names[i]), i == 0 ? "" : "n%u", i);
+    if (i == 0) {
+      out->names[i][0] = '\0';
+    } else {
+      snprintf(out->names[i], sizeof(out->names[i]), "n%u", i);
+    }
     item->name = out->names[i];
     item->value = bytes_view_of(out->value, 1);
     item->see = (uint8_t)(1 + random_below(source, SEE_ALL));
