@@ -28,7 +28,6 @@ def at_node(node, rows, problems):
             continue
         case = cases[0]
         expected = {"state": row.state, "category": row.category, "founder": row.node}
-        # A unit that is not asked to handle it never sees it; one that is sees all of it.
         for field, value in expected.items():
             if case[field] != value:
                 problems.append(f"{node.address}: row {row.number} has {field} "
@@ -43,7 +42,7 @@ def at_node(node, rows, problems):
     return {number: cases[0]["subject"] for number, cases in found.items() if number in known}
 
 
-def history(district, row, subject, problems):
+def history(district, row, subject, urged, problems):
     """Each step exactly once, by whom it was done, at the district."""
     expected = [("case.report", row.node)]
     if row.state != "reported":
@@ -52,6 +51,10 @@ def history(district, row, subject, problems):
         expected += [("case.resolve", row.unit), ("case.close", row.street)]
     answer = district.call("case", subject=subject)
     got = [(r["kind"], r["origin"]) for r in answer["records"]]
+    urges = [step for step in got if step == ("case.urge", district.address)]
+    if len(urges) != urged:
+        problems.append(f"row {row.number}: urged {len(urges)} times, not {int(urged)}")
+    got = [step for step in got if step not in urges]
     if got != expected:
         problems.append(f"row {row.number}: the district shows {got}, not {expected}")
     for shown in answer["records"]:
@@ -62,7 +65,7 @@ def history(district, row, subject, problems):
                 problems.append(f"row {row.number}: the district shows the place")
 
 
-def check(tree, plan, progress):
+def check(tree, plan, urged, progress):
     """All nodes and rows; returns (counts by (tier, category), problems)."""
     problems, counts = [], collections.Counter()
     total = len(plan.nodes) + len(plan.rows)
@@ -78,7 +81,8 @@ def check(tree, plan, progress):
             for number, row in enumerate(plan.rows):
                 progress(done + number, total, "histories at the district")
                 if row.number in subjects:
-                    history(tree[address], row, subjects[row.number], problems)
+                    history(tree[address], row, subjects[row.number], row.number in urged,
+                            problems)
     return counts, problems
 
 

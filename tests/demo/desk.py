@@ -14,6 +14,7 @@ class Desks:
         self.streets = sorted({row.street for row in plan.rows})
         self.units = sorted({row.unit for row in plan.rows})
         self.done = {"case.dispatch": set(), "case.resolve": set(), "case.close": set()}
+        self.urged = set()
         self.wanted = {
             "case.dispatch": {n for n, row in self.rows.items() if row.state != "reported"},
             "case.resolve": {n for n, row in self.rows.items() if row.state == "closed"},
@@ -55,6 +56,17 @@ class Desks:
         for unit in self.units:
             written += self._act(unit, "case.resolve", "dispatched", resolve)
         return written
+
+
+    def urge(self, district, street, count):
+        """The district asks after some of a street's open cases, whether or not the street can
+        be reached."""
+        node = self.tree[district]
+        for case in node.pages("cases", "cases", limit=1000):
+            row = self.rows[case["body"]["id"]]
+            if row.street == street and case["state"] != "closed" and len(self.urged) < count:
+                node.append(record("case.urge", case["subject"], {"text": "what became of it?"}))
+                self.urged.add(row.number)
 
 
 def record(kind, subject, body, **fields):
