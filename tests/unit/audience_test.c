@@ -138,30 +138,34 @@ static void test_vectors(void **state)
   cJSON_Delete(root);
 }
 
-/* A random place in a tree of three children at each level, units included. */
-static void place_make(struct random_source *source, char *out)
+#define PLACE_SIZE 64
+
+/* A random place in a tree of three children at each level, units included; sometimes, where
+ * asked for, all that lies below it. */
+static void place_make(struct random_source *source, bool subtrees, char out[PLACE_SIZE])
 {
   static const char *const names[] = {"a", "a-", "b"};
   uint64_t depth = random_below(source, 4);
-  size_t size = (size_t)sprintf(out, "d");
+  size_t size = (size_t)snprintf(out, PLACE_SIZE, "d");
   for (uint64_t i = 0; i < depth; i++) {
-    size += (size_t)sprintf(out + size, "/%s", names[random_below(source, 3)]);
+    const char *name = names[random_below(source, 3)];
+    size += (size_t)snprintf(out + size, PLACE_SIZE - size, "/%s", name);
   }
-  if (random_below(source, 4) == 0) {
-    sprintf(out + size, "/@u");
+  uint64_t end = random_below(source, 12);
+  if (end < 3) {
+    snprintf(out + size, PLACE_SIZE - size, "/@u");
+  } else if (end < 6 && subtrees) {
+    snprintf(out + size, PLACE_SIZE - size, "/*");
   }
 }
 
 static void widening_random(struct random_source *source, struct widening *out)
 {
-  char texts[5][64];
+  char texts[5][PLACE_SIZE];
   const char *down[4];
   size_t count = random_below(source, 5);
   for (size_t i = 0; i < 5; i++) {
-    place_make(source, texts[i]);
-    if (i < 4 && strchr(texts[i], '@') == NULL && random_below(source, 3) == 0) {
-      strcat(texts[i], "/*");
-    }
+    place_make(source, i < 4, texts[i]);
   }
   for (size_t i = 0; i < count; i++) {
     down[i] = texts[i];
@@ -188,9 +192,9 @@ static void test_order_does_not_matter(void **state)
     struct widening records[RECORDS_MAX];
     size_t order[RECORDS_MAX];
     struct bytes first = {0};
-    char founder_text[64];
+    char founder_text[PLACE_SIZE];
     size_t count = 1 + random_below(&source, 30);
-    place_make(&source, founder_text);
+    place_make(&source, false, founder_text);
     struct address founder = place(founder_text);
     for (size_t i = 0; i < count; i++) {
       widening_random(&source, &records[i]);
