@@ -206,8 +206,13 @@ static void append_answer(struct append_state *state, enum status status, size_t
   struct writer writer;
   state->answered = true;
   if (status != STATUS_OK) {
-    command_refuse(call, status, "records[%zu]: %s", state->append.bad,
-                   state->append.reason[0] != 0 ? state->append.reason : status_text(status));
+    const struct core_append *append = &state->append;
+    const char *reason = append->reason[0] != 0 ? append->reason : status_text(status);
+    if (append->bad < append->count) {
+      command_refuse(call, status, "records[%zu]: %s", append->bad, reason);
+    } else {
+      command_refuse(call, status, "%s", reason); /* no one draft is at fault */
+    }
     command_finish(call, status);
     return;
   }

@@ -8,7 +8,7 @@
 
 #define PAGE_MAX 1000
 #define PAGE_DEFAULT 100
-#define SCAN_MAX 20000 /* subjects looked at for one page of a filtered list */
+#define SCAN_MAX 5000 /* subjects looked at for one page of a filtered list */
 
 struct cases_state {
   struct parent_wait wait;
