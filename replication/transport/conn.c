@@ -145,8 +145,8 @@ enum status conn_dial(struct conn *conn, const char *url)
 }
 
 /* NNG 1.5.2 may report a TCP dial as done while it is still under way: a socket that isn't yet
- * connected looks hung up to its poller, and no error is pending. Writing nothing completes only once
- * the connection stands, and fails when it comes to nothing. */
+ * connected looks hung up to its poller, and no error is pending. Writing nothing completes only
+ * once the connection stands, and fails when it comes to nothing. */
 static void dial_probe(struct conn *conn)
 {
   nng_time now = nng_clock();

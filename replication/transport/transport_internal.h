@@ -148,11 +148,11 @@ void conn_dialed(struct conn *conn);
 void conn_read_start(struct conn *conn);
 /* Core, after it took `reading`: goes on with what is buffered, in an NNG thread. */
 void conn_read_kick(struct conn *conn);
-void conn_read_done(void *conn);
+void conn_read_done(void *argument);
 
 /* conn_write.c */
 enum status conn_write(struct conn *conn, struct bytes *octets);
-void conn_write_done(void *conn);
+void conn_write_done(void *argument);
 
 /* listener.c */
 enum status listener_open(struct transport *transport, const char *url, uint16_t *port,

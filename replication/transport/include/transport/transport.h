@@ -1,7 +1,7 @@
 /*
- * Transport: carries frames (`u32 length ‖ octets`, docs/PROTOCOL.md) over NNG byte streams. It owns
- * listeners, dials and connections, each with buffers and deadlines of its own, so that one that
- * floods, stalls or dies costs the others nothing.
+ * Transport: carries frames (`u32 length ‖ octets`, docs/PROTOCOL.md) over NNG byte streams. It
+ * owns listeners, dials and connections, each with buffers and deadlines of its own, so that one
+ * that floods, stalls or dies costs the others nothing.
  *
  * Two sides meet here. NNG's threads read frames and, once a connection is open, call the frame
  * handler, which decrypts and verifies. The core thread calls everything below, watches
@@ -59,7 +59,8 @@ int transport_fd(const struct transport *transport);
 
 /* Listens on `tcp://host:port` or `ipc://path` until transport_free. `port` (may be NULL) gets the
  * port bound, 0 for ipc; `reason` (may be NULL) a static text for people on failure.
- * STATUS_INVALID_ARGUMENT (no such URL, or TRANSPORT_LISTENERS_MAX), STATUS_IO, STATUS_NO_MEMORY. */
+ * STATUS_INVALID_ARGUMENT (no such URL, or TRANSPORT_LISTENERS_MAX), STATUS_IO,
+ * STATUS_NO_MEMORY. */
 MUST_USE enum status transport_listen(struct transport *transport, const char *url, uint16_t *port,
                                       const char **reason);
 
