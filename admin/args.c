@@ -6,8 +6,16 @@
 
 #include "ctl.h"
 
-enum global { GLOBAL_BASE = 1000, GLOBAL_DIR, GLOBAL_SOCKET, GLOBAL_JSON, GLOBAL_COLOR,
-              GLOBAL_TIMEOUT, GLOBAL_HELP, GLOBAL_VERSION };
+enum global {
+  GLOBAL_BASE = 1000,
+  GLOBAL_DIR,
+  GLOBAL_SOCKET,
+  GLOBAL_JSON,
+  GLOBAL_COLOR,
+  GLOBAL_TIMEOUT,
+  GLOBAL_HELP,
+  GLOBAL_VERSION
+};
 
 static const struct option global_options[] = {
     {"dir", required_argument, NULL, GLOBAL_DIR},
@@ -45,7 +53,7 @@ static bool take_global(struct ctl *ctl, int id, const char *value, bool *help, 
       ctl_complain(ctl, "--socket is longer than %d octets", CTL_URL_MAX - 1);
       return false;
     }
-    strcpy(ctl->url, value);
+    snprintf(ctl->url, sizeof ctl->url, "%s", value);
     return true;
   case GLOBAL_JSON:
     ctl->json = true;

@@ -55,8 +55,7 @@ void query_raw(struct query *query, const char *name, struct bytes_view encoded)
   writer_raw(query_field(query, name), encoded);
 }
 
-static enum status write_envelope(const char *command, const struct query *query,
-                                  struct bytes *out)
+static enum status write_envelope(const char *command, const struct query *query, struct bytes *out)
 {
   struct writer writer;
   if (query != NULL && writer_finish(&query->writer) != STATUS_OK)

@@ -8,7 +8,7 @@
 #include "client.h"
 
 static const struct ctl_command *const tables[] = {
-    ctl_commands_setup, ctl_commands_node,       ctl_commands_write, ctl_commands_case,
+    ctl_commands_setup, ctl_commands_node,       ctl_commands_write,  ctl_commands_case,
     ctl_commands_log,   ctl_commands_quarantine, ctl_commands_import,
 };
 
@@ -128,8 +128,8 @@ static enum ctl_exit complain_command(const struct ctl *ctl, int argc, char **ar
   size_t size = strlen(argv[0]);
   for (size_t i = 0; group && !verb && (command = ctl_command_at(i)) != NULL; i++)
     if (strncmp(command->name, argv[0], size) == 0 && command->name[size] == ' ')
-      fprintf(ctl->err, "  nodectl %s%s%s\n", command->name, command->operands[0] != '\0' ? " " : "",
-              command->operands);
+      fprintf(ctl->err, "  nodectl %s%s%s\n", command->name,
+              command->operands[0] != '\0' ? " " : "", command->operands);
   return CTL_USAGE;
 }
 
@@ -184,8 +184,8 @@ static enum ctl_exit run_command(struct ctl *ctl, int argc, char **argv)
   }
   if (args.operand_count < command->operands_min || args.operand_count > command->operands_max) {
     ctl_complain(ctl, "%s arguments; usage: nodectl %s %s",
-                 args.operand_count < command->operands_min ? "too few" : "too many",
-                 command->name, command->operands);
+                 args.operand_count < command->operands_min ? "too few" : "too many", command->name,
+                 command->operands);
     return CTL_USAGE;
   }
   if (ctl->url[0] == '\0' && snprintf(ctl->url, sizeof ctl->url, "ipc://%s/admin.sock",

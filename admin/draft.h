@@ -11,7 +11,7 @@
 /* Collects a draft field by field. The draft must not move while in use. */
 struct draft {
   struct query fields;
-  struct query body; /* the open body's map */
+  struct query body;  /* the open body's map */
   struct query items; /* encoded items; `count` of them, the body not among them */
 };
 void draft_init(struct draft *draft, const char *kind);

@@ -82,8 +82,7 @@ static enum ctl_exit name_columns(struct import *import, const struct csv_row *r
 }
 
 /* The table's columns, then the map against them. */
-static enum ctl_exit open_table(struct import *import, struct bytes_view text,
-                                const char *map_path)
+static enum ctl_exit open_table(struct import *import, struct bytes_view text, const char *map_path)
 {
   char reason[IMPORT_REASON_MAX] = "";
   struct import_shape shape;
@@ -126,8 +125,8 @@ static enum client_outcome send_drafts(struct import *import, size_t from, size_
   query_init(&query);
   struct writer *writer = query_field(&query, "records");
   writer_array(writer, (uint32_t)(to - from));
-  writer_raw(writer, bytes_view_of(batch->drafts.data + batch->starts[from],
-                                   end - batch->starts[from]));
+  writer_raw(writer,
+             bytes_view_of(batch->drafts.data + batch->starts[from], end - batch->starts[from]));
   enum client_outcome outcome = CLIENT_FAILED;
   unsigned pause_ms = IMPORT_BUSY_FIRST_MS;
   for (int i = 0; i < IMPORT_BUSY_TRIES; i++, pause_ms *= 2) {

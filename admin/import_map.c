@@ -37,8 +37,8 @@ static void on_log(cyaml_log_t level, void *context, const char *format, va_list
 
 /* Line of the `nth` (from 0) place from `line` on where `key:` stands (with `value` behind it,
  * unless NULL); `line` when there is none. */
-static unsigned find_line(struct bytes_view text, unsigned line, const char *key,
-                          const char *value, unsigned nth)
+static unsigned find_line(struct bytes_view text, unsigned line, const char *key, const char *value,
+                          unsigned nth)
 {
   unsigned at = 1;
   const char *start = (const char *)text.data, *end = start + text.size;
@@ -134,7 +134,8 @@ enum status import_map_read_shape(const char *path, struct import_shape *shape,
   void *data = NULL;
   enum status status = read_text(path, &text, reason);
   if (status == STATUS_OK)
-    status = load(path, bytes_as_view(&text), CYAML_CFG_IGNORE_UNKNOWN_KEYS, &schema, &data, reason);
+    status =
+        load(path, bytes_as_view(&text), CYAML_CFG_IGNORE_UNKNOWN_KEYS, &schema, &data, reason);
   if (status == STATUS_OK) {
     const struct shape_fields *read = data;
     shape->delimiter = read->delimiter != NULL ? read->delimiter[0] : ',';
@@ -154,8 +155,10 @@ static const cyaml_strval_t lane_names[] = {
 static const cyaml_strval_t up_names[] = {{"0", 1}, {"1", 2}, {"2", 3}, {"3", 4}, {"4", 5}};
 static const cyaml_strval_t type_names[] = {
     {"text", IMPORT_TEXT}, {"integer", IMPORT_INTEGER}, {"float", IMPORT_FLOAT}};
-static const cyaml_strval_t see_names[] = {{"grid", SEE_GRID},         {"community", SEE_COMMUNITY},
-                                           {"street", SEE_STREET},     {"district", SEE_DISTRICT},
+static const cyaml_strval_t see_names[] = {{"grid", SEE_GRID},
+                                           {"community", SEE_COMMUNITY},
+                                           {"street", SEE_STREET},
+                                           {"district", SEE_DISTRICT},
                                            {"unit", SEE_UNIT}};
 
 /* The schema, made against one table's columns. `map` borrows nothing from it. */
@@ -236,8 +239,8 @@ static void schema_top(struct schema *schema, size_t count)
                            0, IMPORT_TIMES_MAX),
       CYAML_FIELD_SEQUENCE("body", OPTIONAL_POINTER, struct import_map, body, &schema->body_value,
                            0, IMPORT_BODY_MAX),
-      CYAML_FIELD_SEQUENCE("items", OPTIONAL_POINTER, struct import_map, items,
-                           &schema->item_value, 0, IMPORT_ITEMS_MAX),
+      CYAML_FIELD_SEQUENCE("items", OPTIONAL_POINTER, struct import_map, items, &schema->item_value,
+                           0, IMPORT_ITEMS_MAX),
       CYAML_FIELD_END,
   };
   _Static_assert(sizeof top <= sizeof schema->top, "room for every field");

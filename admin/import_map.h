@@ -37,7 +37,7 @@ struct import_map {
   unsigned version;
   char *kind;
   unsigned lane_given; /* lane + 1; 0: not given */
-  unsigned up_given; /* up + 1; 0: not given */
+  unsigned up_given;   /* up + 1; 0: not given */
   char *author;
   char *delimiter;
   bool *header;

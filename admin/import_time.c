@@ -28,8 +28,8 @@ bool import_zone_exists(const char *zone)
     return true;
   if (zone[0] == '\0' || zone[0] == '/' || strstr(zone, "..") != NULL)
     return false;
-  int size = snprintf(path, sizeof path, "%s/%s", folder != NULL ? folder : "/usr/share/zoneinfo",
-                      zone);
+  int size =
+      snprintf(path, sizeof path, "%s/%s", folder != NULL ? folder : "/usr/share/zoneinfo", zone);
   return size > 0 && (size_t)size < sizeof path && access(path, R_OK) == 0;
 }
 

@@ -11,7 +11,8 @@
 #include "text.h"
 #include "value.h"
 
-struct export {
+struct export
+{
   FILE *file;
   uint64_t octets;
   uint64_t commits;

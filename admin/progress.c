@@ -36,8 +36,8 @@ void progress_show(struct progress *progress, uint64_t done, uint64_t rows, int6
       mono_ms - progress->shown_ms < (progress->bar ? PROGRESS_BAR_MS : PROGRESS_LINE_MS))
     return;
   progress->shown_ms = mono_ms;
-  unsigned percent = progress->total > 0 ? (unsigned)(100.0 * (double)done / (double)progress->total)
-                                         : 100;
+  unsigned percent =
+      progress->total > 0 ? (unsigned)(100.0 * (double)done / (double)progress->total) : 100;
   text_count(rows, count);
   text_count(passed_ms > 0 ? rows * 1000 / (uint64_t)passed_ms : 0, rate);
   if (progress->lines) {

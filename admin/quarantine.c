@@ -77,8 +77,7 @@ static enum ctl_exit run_retry(struct ctl *ctl, const struct ctl_args *args)
     ctl_complain(ctl, "quarantine retry takes either N or --all");
     return CTL_USAGE;
   }
-  enum ctl_exit code =
-      call_entry(ctl, "quarantine.retry", all ? NULL : args->operands[0], &reply);
+  enum ctl_exit code = call_entry(ctl, "quarantine.retry", all ? NULL : args->operands[0], &reply);
   if (code == CTL_DONE && ctl->json)
     code = json_print(ctl->view.out, json_of(reply.result)) ? CTL_DONE : CTL_REFUSED;
   else if (code == CTL_DONE)

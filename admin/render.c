@@ -6,6 +6,8 @@
 #include "json.h"
 #include "value.h"
 
+#define RENDER_OCTETS_SHOWN 32
+
 void rows_add(struct rows *rows, const msgpack_object *array, size_t count_max)
 {
   for (size_t i = 0; i < value_count(array) && rows->count < count_max; i++) {
@@ -47,10 +49,23 @@ char *render_waiting(const struct ctl_view *view, const msgpack_object *lanes, b
   return text != NULL ? text : text_copy("-");
 }
 
+/* The first octets in hex, and how many there are. */
+static char *octets_text(struct bytes_view octets)
+{
+  char hex[2 * RENDER_OCTETS_SHOWN + 1];
+  struct bytes_view shown = octets;
+  if (shown.size > RENDER_OCTETS_SHOWN)
+    shown.size = RENDER_OCTETS_SHOWN;
+  bytes_to_hex(shown, hex);
+  return text_format("%s%s (%zu octets)", hex, shown.size < octets.size ? "…" : "", octets.size);
+}
+
 char *render_value(const msgpack_object *value)
 {
   if (value->type == MSGPACK_OBJECT_STR)
     return text_clean(value_text(value));
+  if (value->type == MSGPACK_OBJECT_BIN)
+    return octets_text(value_bin(value));
   cJSON *json = json_of(value);
   char *text = json != NULL ? cJSON_PrintUnformatted(json) : NULL;
   char *clean = text_clean(bytes_view_text(text != NULL ? text : "?"));

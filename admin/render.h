@@ -36,10 +36,10 @@ void render_quarantine(const struct ctl_view *view, const struct rows *entries,
 char *render_waiting(const struct ctl_view *view, const msgpack_object *lanes, bool *behind);
 /* A record with its items, indented by `indent` spaces. */
 void render_record(const struct ctl_view *view, const msgpack_object *record, int indent);
-/* Any value on one line, as JSON, with text unquoted at the top; new memory, cleaned. */
+/* Any value on one line, as JSON, but with text unquoted and octets cut at the top; new memory,
+ * cleaned. */
 char *render_value(const msgpack_object *value);
 /* Every field of a map, "  name  value" per line, except the `skip` list (ends with NULL). */
-void render_fields(const struct ctl_view *view, const msgpack_object *map,
-                   const char *const *skip);
+void render_fields(const struct ctl_view *view, const msgpack_object *map, const char *const *skip);
 
 #endif

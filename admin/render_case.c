@@ -22,8 +22,7 @@ void render_cases(const struct ctl_view *view, const struct rows *rows)
     table_add_view(&table, category.size > 0 ? category : value_get_text(row, "kind"),
                    CATEGORY_WIDTH);
     table_add_view(&table, value_get_text(row, "founder"), 0);
-    table_add(&table, PAINT_NONE,
-              text_copy(text_count(value_get_uint(row, "records"), time)));
+    table_add(&table, PAINT_NONE, text_copy(text_count(value_get_uint(row, "records"), time)));
     table_add(&table, PAINT_NONE, text_copy(text_time(value_get_int(row, "reported_at"), time)));
     table_add(&table, PAINT_NONE, text_copy(text_time(value_get_int(row, "changed_at"), time)));
     table_add_format(&table, waits ? PAINT_YELLOW : PAINT_GREEN, "%s", waits ? "not yet" : "yes");
@@ -35,8 +34,8 @@ void render_cases(const struct ctl_view *view, const struct rows *rows)
   table_close(&table);
 }
 
-static void print_field(const struct ctl_view *view, const char *label,
-                        const msgpack_object *map, const char *name)
+static void print_field(const struct ctl_view *view, const char *label, const msgpack_object *map,
+                        const char *name)
 {
   char *text = text_clean(value_get_text(map, name));
   if (text[0] != '\0')

@@ -5,24 +5,23 @@
 
 void render_logs(const struct ctl_view *view, const struct rows *rows)
 {
-  static const char *const headings[] = {">LOG",     "ORIGIN",   "KEY",   "STORE", "LANE", ">SEQ",
-                                         ">COMMITS", ">GAPLESS", "ARRIVED"};
+  static const char *const headings[] = {">LOG", "ORIGIN", "KEY",      "STORE",  "LANE",
+                                         ">SEQ", "HELD",   ">COMMITS", "ARRIVED"};
   struct table table;
   char text[TEXT_SHORT_MAX];
   table_init(&table, headings, sizeof headings / sizeof headings[0]);
   for (size_t i = 0; i < rows->count; i++) {
     const msgpack_object *row = rows->rows[i];
-    uint64_t seq = value_get_uint(row, "seq"), gapless = value_get_uint(row, "gapless");
-    table_add_format(&table, PAINT_NONE, "%llu",
-                     (unsigned long long)value_get_uint(row, "number"));
+    /* Of logs from outside this node's subtree only what concerns it is here. */
+    bool gapless = value_bool(value_get(row, "gapless"));
+    table_add_format(&table, PAINT_NONE, "%llu", (unsigned long long)value_get_uint(row, "number"));
     table_add_view(&table, value_get_text(row, "address"), 0);
     table_add_view(&table, value_get_text(row, "origin"), 13);
     table_add_view(&table, value_get_text(row, "store"), 9);
     table_add(&table, PAINT_NONE, render_value(value_get(row, "lane")));
-    table_add(&table, PAINT_NONE, text_copy(text_count(seq, text)));
+    table_add(&table, PAINT_NONE, text_copy(text_count(value_get_uint(row, "seq"), text)));
+    table_add_format(&table, PAINT_NONE, "%s", gapless ? "all" : "part");
     table_add(&table, PAINT_NONE, text_copy(text_count(value_get_uint(row, "commits"), text)));
-    table_add(&table, gapless < seq ? PAINT_YELLOW : PAINT_NONE,
-              text_copy(text_count(gapless, text)));
     table_add(&table, PAINT_NONE, text_copy(text_time(value_get_int(row, "arrived_at"), text)));
   }
   if (rows->count == 0)
@@ -69,17 +68,15 @@ void render_report(const struct ctl_view *view, const msgpack_object *result)
 
 static void print_entries(const struct ctl_view *view, const struct rows *entries)
 {
-  static const char *const headings[] = {">NUMBER", "FROM",   "ORIGIN",  "LANE",
-                                         ">SEQ",    "FIRST",  "LAST",    ">COUNT",
-                                         "VERDICT", "REASON"};
+  static const char *const headings[] = {">NUMBER", "FROM", "ORIGIN", "LANE",    ">SEQ",
+                                         "FIRST",   "LAST", ">COUNT", "VERDICT", "REASON"};
   struct table table;
   char text[TEXT_SHORT_MAX];
   table_init(&table, headings, sizeof headings / sizeof headings[0]);
   for (size_t i = 0; i < entries->count; i++) {
     const msgpack_object *row = entries->rows[i];
     struct bytes_view address = value_get_text(row, "address");
-    table_add_format(&table, PAINT_NONE, "%llu",
-                     (unsigned long long)value_get_uint(row, "number"));
+    table_add_format(&table, PAINT_NONE, "%llu", (unsigned long long)value_get_uint(row, "number"));
     table_add(&table, PAINT_NONE, render_value(value_get(row, "neighbour")));
     table_add_view(&table, address.size > 0 ? address : value_get_text(row, "origin"), 24);
     table_add(&table, PAINT_NONE, render_value(value_get(row, "lane")));

@@ -3,8 +3,7 @@
 #include "render.h"
 #include "value.h"
 
-static void print_link(struct table *table, const struct ctl_view *view,
-                       const msgpack_object *link)
+static void print_link(struct table *table, const struct ctl_view *view, const msgpack_object *link)
 {
   char since[TEXT_SHORT_MAX], heard[TEXT_SHORT_MAX], rate[TEXT_SHORT_MAX];
   bool connected = value_bool(value_get(link, "connected")), behind;
@@ -12,8 +11,11 @@ static void print_link(struct table *table, const struct ctl_view *view,
   uint64_t rate_bytes_s = value_get_uint(link, "rate_bytes_s");
   char *waiting = render_waiting(view, value_get(link, "lanes"), &behind);
   table_add_view(table, value_get_text(link, "address"), 0);
-  table_add_format(table, !connected ? PAINT_RED : behind ? PAINT_YELLOW : PAINT_GREEN, "%s",
-                   connected ? "up" : "down");
+  table_add_format(table,
+                   !connected ? PAINT_RED
+                   : behind   ? PAINT_YELLOW
+                              : PAINT_GREEN,
+                   "%s", connected ? "up" : "down");
   table_add_format(table, PAINT_NONE, "%s",
                    since_ms == 0 ? "-" : text_duration(view->now_ms - since_ms, since));
   table_add_format(table, PAINT_NONE, "%s",
@@ -27,8 +29,8 @@ static void print_link(struct table *table, const struct ctl_view *view,
 
 static void print_links(const struct ctl_view *view, const msgpack_object *result)
 {
-  static const char *const headings[] = {"NEIGHBOUR", "STATE", ">FOR", "HEARD", ">RATE",
-                                         "WAITS HERE FOR IT"};
+  static const char *const headings[] = {"NEIGHBOUR", "STATE", ">FOR",
+                                         "HEARD",     ">RATE", "WAITS HERE FOR IT"};
   struct table table;
   const msgpack_object *parent = value_get(result, "parent");
   const msgpack_object *children = value_get(result, "children");

@@ -86,9 +86,9 @@ static void add_row(struct tree *tree, const msgpack_object *row, const char *li
   table_add_format(&tree->table, unknown ? PAINT_GREY : PAINT_NONE, "%s%s", lines, address);
   table_add_view(&tree->table, value_get_text(row, "class"), 0);
   table_add(&tree->table, state_paint(state, up_behind || down_behind), state_text);
-  table_add_format(
-      &tree->table, unknown ? PAINT_GREY : PAINT_NONE, "%s",
-      first ? "-" : text_ago(value_get_int(row, "last_heard"), tree->view->now_ms, heard));
+  table_add_format(&tree->table, unknown ? PAINT_GREY : PAINT_NONE, "%s",
+                   first ? "-"
+                         : text_ago(value_get_int(row, "last_heard"), tree->view->now_ms, heard));
   table_add(&tree->table, cell_paint(up_known, up_behind), up_text);
   table_add(&tree->table, cell_paint(down_known, down_behind), down_text);
   free(address);
@@ -123,8 +123,8 @@ static void adopt_orphans(struct tree *tree, struct bytes_view root)
   qsort(known, tree->count + 1, sizeof *known, compare_addresses);
   for (size_t i = 0; i < tree->count; i++) {
     struct tree_row *row = &tree->rows[i];
-    bool found = bsearch(&row->parent, known, tree->count + 1, sizeof *known,
-                         compare_addresses) != NULL;
+    bool found =
+        bsearch(&row->parent, known, tree->count + 1, sizeof *known, compare_addresses) != NULL;
     /* A parent's address is always shorter, so no circle is left. */
     if (!found || row->parent.size >= row->address.size)
       row->parent = root;

@@ -23,8 +23,7 @@ static enum ctl_exit write_output(const struct ctl *ctl, const struct ctl_args *
   return status == STATUS_OK ? CTL_DONE : ctl_complain_file(ctl, "writing", path, status);
 }
 
-static void report_certified(const struct ctl *ctl, const struct request *request,
-                             const char *path)
+static void report_certified(const struct ctl *ctl, const struct request *request, const char *path)
 {
   char key[2 * KEY_SIZE + 1];
   bytes_to_hex(bytes_view_of(request->key.octets, KEY_SIZE), key);

@@ -54,6 +54,19 @@ static bool add_items(const struct ctl *ctl, const struct ctl_args *args, struct
   return true;
 }
 
+/* Whether the open body would have the name twice: as a field given before, or as our own. */
+static bool name_taken(const struct ctl_args *args, const char *name, size_t before)
+{
+  struct draft_item field;
+  if (strcmp(name, "at") == 0 ||
+      (ctl_args_flag(args, name) && (strcmp(name, "text") == 0 || strcmp(name, "category") == 0)))
+    return true;
+  for (size_t i = 0; i < before; i++)
+    if (draft_parse_item(ctl_args_nth(args, "field", i), &field) && strcmp(field.name, name) == 0)
+      return true;
+  return false;
+}
+
 static bool add_body(const struct ctl *ctl, const struct ctl_args *args, struct draft *draft)
 {
   static const char *const named[] = {"category", "text"};
@@ -70,6 +83,10 @@ static bool add_body(const struct ctl *ctl, const struct ctl_args *args, struct 
   for (size_t i = 0; (text = ctl_args_nth(args, "field", i)) != NULL; i++) {
     if (!draft_parse_item(text, &field) || !check_text(ctl, "--field", text)) {
       ctl_complain(ctl, "--field takes NAME=VALUE, not '%s'", text);
+      return false;
+    }
+    if (name_taken(args, field.name, i)) {
+      ctl_complain(ctl, "--field %s: the open body has '%s' already", text, field.name);
       return false;
     }
     /* A field of the open body has no `see` of its own: all after '=' is the value. */
@@ -109,7 +126,7 @@ static bool check_subject(const struct ctl *ctl, const char *text)
   return false;
 }
 
-/* Sends the one draft. With `quiet` only the subject is printed, for scripts. */
+/* Sends the one draft; prints `done` and the subject. */
 static enum ctl_exit send_draft(struct ctl *ctl, struct draft *draft, const char *done)
 {
   struct bytes encoded = {0};
@@ -208,7 +225,9 @@ static enum ctl_exit run_append(struct ctl *ctl, const struct ctl_args *args)
       {"urgent", 0, NULL, "goes ahead of everything else; as --lane urgent"},                      \
       {"lane", 0, "LANE", "urgent, normal or bulk (default normal)"},                              \
       {"up", 0, "TIER", "up to which tier ancestors join: 0 none to 4 district"},                  \
-      {"author", 0, "A", "operator id; nothing personal"}
+  {                                                                                                \
+    "author", 0, "A", "operator id; nothing personal"                                              \
+  }
 
 static const struct ctl_option report_options[] = {
     {"category", 0, "C", "the case's category"}, WRITE_OPTIONS, {0}};

@@ -40,9 +40,9 @@ static void *serve(void *argument)
     struct writer writer;
     msgpack_unpacked unpacked;
     msgpack_unpacked_init(&unpacked);
-    assert_int_equal(msgpack_unpack_next(&unpacked, nng_msg_body(message), nng_msg_len(message),
-                                         NULL),
-                     MSGPACK_UNPACK_SUCCESS);
+    assert_int_equal(
+        msgpack_unpack_next(&unpacked, nng_msg_body(message), nng_msg_len(message), NULL),
+        MSGPACK_UNPACK_SUCCESS);
     struct bytes_view command = value_get_text(&unpacked.data, "command");
     snprintf(server->commands + strlen(server->commands),
              sizeof server->commands - strlen(server->commands), "%.*s ", VIEW_ARGUMENTS(command));
@@ -110,8 +110,7 @@ static void expect(struct run run, enum ctl_exit code, const char *out, const ch
   run_close(&run);
 }
 
-static bool answer_refusal(struct server *server, const msgpack_object *request,
-                           struct writer *out)
+static bool answer_refusal(struct server *server, const msgpack_object *request, struct writer *out)
 {
   (void)server;
   (void)request;
@@ -166,8 +165,7 @@ static void no_daemon_exits_3(void **state)
   remove_directory(directory);
 }
 
-static bool answer_rubbish(struct server *server, const msgpack_object *request,
-                           struct writer *out)
+static bool answer_rubbish(struct server *server, const msgpack_object *request, struct writer *out)
 {
   (void)request;
   if (server->calls % 2 == 0)
@@ -294,8 +292,7 @@ static void import_goes_on_past_refused_rows(void **state)
   expect(run_import(&server, "id,x\n1,\n2,\nbad,\n4,\n5\n6,\n", "--batch", "4"), CTL_PARTLY,
          "4 imported, 0 passed over by the filter, 2 refused", "t.csv:4: record 0: bad\n");
   assert_int_equal(server.records, 4);
-  expect(run_import(&server, "id,x\n1,\n2,\n3,\n", "--from-line", "3"), CTL_DONE, "2 imported",
-         "");
+  expect(run_import(&server, "id,x\n1,\n2,\n3,\n", "--from-line", "3"), CTL_DONE, "2 imported", "");
   server.calls = 0;
   expect(run_import(&server, "id,x\nbusy,\n", NULL, NULL), CTL_DONE, "1 imported", "");
   assert_int_equal(server.calls, 4);
@@ -329,6 +326,12 @@ static void report_prints_the_subject(void **state)
          CTL_DONE, "dispatched 01CGYA3BHG0000000000000000\n", "");
   expect(run_ctl("--dir", server.directory, "dispatch", "01CGYA3BHG0000000000000000", "a//b", NULL),
          CTL_USAGE, "", "is no address");
+  expect(run_ctl("--dir", server.directory, "report", "--category", "x", "--field", "a=1",
+                 "--field", "a=2", NULL),
+         CTL_USAGE, "", "has 'a' already");
+  expect(run_ctl("--dir", server.directory, "report", "--category", "x", "--field", "category=y",
+                 NULL),
+         CTL_USAGE, "", "has 'category' already");
   expect(run_ctl("--dir", server.directory, "report", "--category", "\xff", NULL), CTL_USAGE, "",
          "not UTF-8");
   server_stop(&server);
@@ -389,8 +392,8 @@ static void export_has_one_head(void **state)
   free(text);
   expect(run_ctl("--dir", server.directory, "log", "import", path, NULL), CTL_DONE,
          "commits: 1 taken", "");
-  expect(run_ctl("--dir", server.directory, "log", "import", "/nonexistent", NULL), CTL_REFUSED,
-         "", "not found");
+  expect(run_ctl("--dir", server.directory, "log", "import", "/nonexistent", NULL), CTL_REFUSED, "",
+         "not found");
   write_text_file(path, "no bundle");
   expect(run_ctl("--dir", server.directory, "log", "import", path, NULL), CTL_REFUSED, "",
          "is no bundle");
@@ -458,8 +461,8 @@ static void every_command_has_help_with_an_example(void **state)
   for (size_t i = 0; (command = ctl_command_at(i)) != NULL; i++) {
     char first[32] = "", second[32] = "", example[64];
     sscanf(command->name, "%31s %31s", first, second);
-    struct run run = second[0] != '\0' ? run_ctl(first, second, "--help", NULL)
-                                       : run_ctl(first, "--help", NULL);
+    struct run run =
+        second[0] != '\0' ? run_ctl(first, second, "--help", NULL) : run_ctl(first, "--help", NULL);
     snprintf(example, sizeof example, "%s", command->name);
     assert_int_equal(run.code, CTL_DONE);
     const char *at = strstr(run.out, "\nexample:\n  nodectl ");

@@ -234,9 +234,8 @@ static char *draft_text(const char *row_text)
     FILE *file = open_memstream(&text, &size);
     msgpack_unpacked unpacked;
     msgpack_unpacked_init(&unpacked);
-    assert_int_equal(
-        msgpack_unpack_next(&unpacked, (const char *)out.data, out.size, NULL),
-        MSGPACK_UNPACK_SUCCESS);
+    assert_int_equal(msgpack_unpack_next(&unpacked, (const char *)out.data, out.size, NULL),
+                     MSGPACK_UNPACK_SUCCESS);
     msgpack_object_print(file, unpacked.data);
     fclose(file);
     msgpack_unpacked_destroy(&unpacked);
@@ -260,16 +259,18 @@ static void expect_draft(const char *row, const char *expected)
 static void rows_become_drafts(void **state)
 {
   (void)state;
-  expect_draft("7,2018-06-26,Noise,here,40.5\n",
-               "{\"kind\"=>\"case.report\", \"lane\"=>\"bulk\", \"up\"=>4, \"author\"=>\"importer\","
-               " \"items\"=>[{\"name\"=>\"\", \"see\"=>31, \"value\"=>{\"at\"=>1529971200000,"
-               " \"category\"=>\"Noise\", \"id\"=>7, \"lat\"=>40.500000}},"
-               " {\"name\"=>\"address\", \"see\"=>3, \"value\"=>\"here\"}]}");
+  expect_draft(
+      "7,2018-06-26,Noise,here,40.5\n",
+      "{\"kind\"=>\"case.report\", \"lane\"=>\"bulk\", \"up\"=>4, \"author\"=>\"importer\","
+      " \"items\"=>[{\"name\"=>\"\", \"see\"=>31, \"value\"=>{\"at\"=>1529971200000,"
+      " \"category\"=>\"Noise\", \"id\"=>7, \"lat\"=>40.500000}},"
+      " {\"name\"=>\"address\", \"see\"=>3, \"value\"=>\"here\"}]}");
   /* What is empty is left out. */
-  expect_draft(",,,here,\n",
-               "{\"kind\"=>\"case.report\", \"lane\"=>\"bulk\", \"up\"=>4, \"author\"=>\"importer\","
-               " \"items\"=>[{\"name\"=>\"\", \"see\"=>31, \"value\"=>{}},"
-               " {\"name\"=>\"address\", \"see\"=>3, \"value\"=>\"here\"}]}");
+  expect_draft(
+      ",,,here,\n",
+      "{\"kind\"=>\"case.report\", \"lane\"=>\"bulk\", \"up\"=>4, \"author\"=>\"importer\","
+      " \"items\"=>[{\"name\"=>\"\", \"see\"=>31, \"value\"=>{}},"
+      " {\"name\"=>\"address\", \"see\"=>3, \"value\"=>\"here\"}]}");
   expect_draft("7,2018-06-26,Noise,there,40.5\n", "skipped");
 }
 
@@ -293,12 +294,12 @@ static void a_record_has_its_limit(void **state)
   (void)state;
   memcpy(row, "7,2018-06-26,", 13);
   memset(row + 13, 'x', 33 * 1024);
-  strcpy(row + 13 + 33 * 1024, ",here,1\n");
+  snprintf(row + 13 + 33 * 1024, 16, ",here,1\n");
   char *text = draft_text(row);
   assert_non_null(strstr(text, "and a record holds 32768"));
   free(text);
   memset(row + 13, 'x', 32 * 1024);
-  strcpy(row + 13 + 31 * 1024, ",here,1\n");
+  snprintf(row + 13 + 31 * 1024, 16, ",here,1\n");
   text = draft_text(row);
   assert_non_null(strstr(text, "\"kind\""));
   free(text);

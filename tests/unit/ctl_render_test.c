@@ -90,7 +90,10 @@ static void results_read_as_before(void **state)
 static void results_of_no_known_form_do_no_harm(void **state)
 {
   static const char *const texts[] = {
-      "{}", "[]", "null", "7",
+      "{}",
+      "[]",
+      "null",
+      "7",
       "{\"rows\":[{},{},7,null]}",
       "{\"rows\":[{\"address\":\"a\"},{\"address\":\"a/b\",\"parent\":\"a/b\"},"
       "{\"address\":\"a/c\",\"parent\":\"a/d\"},{\"address\":\"a/d\",\"parent\":\"a/c\"}]}",
@@ -164,7 +167,7 @@ static void widths(void **state)
   assert_string_equal(text, "消防栓漏水");
   text_cut(text, 8);
   assert_string_equal(text, "消防栓…");
-  strcpy(text, "abcdef");
+  snprintf(text, sizeof text, "abcdef");
   text_cut(text, 4);
   assert_string_equal(text, "abc…");
   text_cut(text, 1);

@@ -2,8 +2,8 @@
  * What the tests of nodectl share: a run of all of it with its output caught, results written as
  * JSON, and golden files (NODED_GOLDEN_UPDATE=1 writes them anew).
  */
-#ifndef CTL_TEST_H
-#define CTL_TEST_H
+#ifndef UNIT_CTL_TEST_H
+#define UNIT_CTL_TEST_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <cjson/cJSON.h>
+#include <ftw.h>
 #include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static inline void run_close(struct run *run)
 /* Runs nodectl; the list ends with NULL. */
 static inline struct run run_ctl(const char *first, ...)
 {
-  char *argv[64] = {(char *)(uintptr_t)"nodectl"};
+  char *argv[64] = {(char *)(uintptr_t) "nodectl"};
   int argc = 1;
   struct run run = {0};
   va_list list;
@@ -134,18 +135,25 @@ static inline void assert_golden(const char *name, const char *text)
   free(golden);
 }
 
-/* A fresh directory below the build's working directory. */
+/* A fresh directory; remove_directory takes it away. */
 static inline void make_directory(char path[64])
 {
-  strcpy(path, "/tmp/ctl-test-XXXXXX");
+  snprintf(path, 64, "/tmp/ctl-test-XXXXXX");
   assert_non_null(mkdtemp(path));
+}
+
+static inline int remove_entry(const char *path, const struct stat *info, int type,
+                               struct FTW *place)
+{
+  (void)info;
+  (void)type;
+  (void)place;
+  return remove(path);
 }
 
 static inline void remove_directory(const char *path)
 {
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", path);
-  assert_int_equal(system(command), 0);
+  assert_int_equal(nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 #endif
