@@ -3,7 +3,6 @@
  * tables, which is exact and costs no walk of the free list; the file system is asked at most
  * twice a second.
  */
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "state.h"
@@ -11,6 +10,7 @@
 #define ROOM_CHECK_MS 500
 #define ROOM_TIGHT_PERCENT 5
 #define ROOM_FULL_PERCENT 2
+#define ROOM_STUCK_PERCENT 10
 
 static uint64_t stat_bytes(const MDB_stat *stat)
 {
@@ -18,7 +18,7 @@ static uint64_t stat_bytes(const MDB_stat *stat)
          (stat->ms_branch_pages + stat->ms_leaf_pages + stat->ms_overflow_pages);
 }
 
-uint64_t db_used_bytes(const struct store_txn *txn)
+static uint64_t used_bytes(const struct store_txn *txn)
 {
   /* LMDB keeps its free list as table 0 and the names of the others in table 1. */
   const MDB_dbi own[] = {0, 1};
@@ -36,32 +36,80 @@ uint64_t db_used_bytes(const struct store_txn *txn)
   return bytes + 2ull * stat.ms_psize;
 }
 
-void room_refresh(struct store *store, const struct store_txn *txn, struct instant now)
+void room_note_disk(struct store *store, struct instant now)
+{
+  struct statvfs vfs;
+  int64_t passed = now.mono.ms - store->room_checked_ms;
+
+  if (store->room_checked && passed >= 0 && passed < ROOM_CHECK_MS)
+    return;
+  store->room_checked = true;
+  store->room_checked_ms = now.mono.ms;
+  if (statvfs(store->path, &vfs) == 0)
+    atomic_store(&store->disk_free_bytes, (uint64_t)vfs.f_bavail * vfs.f_frsize);
+}
+
+static uint64_t reusable_bytes(uint64_t file, uint64_t used)
+{
+  return file > used ? file - used : 0;
+}
+
+void room_note_file(struct store *store)
 {
   MDB_envinfo info = {0};
   MDB_stat stat = {0};
-  struct statvfs vfs;
+  uint64_t before = atomic_load(&store->file_bytes);
+  uint64_t file;
 
-  if (txn != NULL)
-    atomic_store(&store->used_bytes, db_used_bytes(txn));
-  if (store->room_checked_ms != 0 && now.mono.ms - store->room_checked_ms < ROOM_CHECK_MS &&
-      now.mono.ms >= store->room_checked_ms)
+  if (mdb_env_info(store->env, &info) != MDB_SUCCESS ||
+      mdb_env_stat(store->env, &stat) != MDB_SUCCESS)
     return;
-  store->room_checked_ms = now.mono.ms;
-  if (mdb_env_info(store->env, &info) == MDB_SUCCESS &&
-      mdb_env_stat(store->env, &stat) == MDB_SUCCESS)
-    atomic_store(&store->file_bytes, (info.me_last_pgno + 1) * stat.ms_psize);
-  if (statvfs(store->path, &vfs) == 0)
-    atomic_store(&store->disk_free_bytes, (uint64_t)vfs.f_bavail * vfs.f_frsize);
+  file = (info.me_last_pgno + 1) * stat.ms_psize;
+  atomic_store(&store->file_bytes, file);
+  if (file > before)
+    room_note_stuck(store);
+}
+
+void room_note_stuck(struct store *store)
+{
+  atomic_store(&store->stuck_bytes,
+               reusable_bytes(atomic_load(&store->file_bytes), atomic_load(&store->used_bytes)));
+}
+
+void room_assume(struct store *store)
+{
+  struct store_usage usage;
+  uint64_t most;
+
+  store_usage(store, &usage);
+  most = usage.limit_bytes / 100 * ROOM_STUCK_PERCENT;
+  if (atomic_load(&store->stuck_bytes) > most)
+    atomic_store(&store->stuck_bytes, most);
+}
+
+void room_note_used(const struct store_txn *txn)
+{
+  atomic_store(&txn->store->used_bytes, used_bytes(txn));
+}
+
+/* Free pages are written again before the file grows, but not all can be: a large value wants
+ * pages in a row. What was free when the file grew or refused to is therefore not counted. */
+static uint64_t left_bytes(const struct store *store, const struct store_usage *usage)
+{
+  uint64_t stuck = atomic_load(&store->stuck_bytes);
+  uint64_t reusable = reusable_bytes(usage->file_bytes, usage->used_bytes);
+  uint64_t left = reusable > stuck ? reusable - stuck : 0;
+
+  if (usage->limit_bytes > usage->file_bytes)
+    left += usage->limit_bytes - usage->file_bytes;
+  return left;
 }
 
 void store_usage(const struct store *store, struct store_usage *usage)
 {
   uint64_t used = atomic_load(&store->used_bytes);
   uint64_t file = atomic_load(&store->file_bytes);
-  /* Pages of the file that are free now are written again before it grows. */
-  uint64_t reusable = file > used ? file - used : 0;
-  uint64_t limit = used + reusable + atomic_load(&store->disk_free_bytes);
+  uint64_t limit = (file > used ? file : used) + atomic_load(&store->disk_free_bytes);
 
   if (limit > store->map_bytes)
     limit = store->map_bytes;
@@ -76,7 +124,7 @@ enum store_room store_room(const struct store *store)
   uint64_t left;
 
   store_usage(store, &usage);
-  left = usage.limit_bytes > usage.used_bytes ? usage.limit_bytes - usage.used_bytes : 0;
+  left = left_bytes(store, &usage);
   if (left < usage.limit_bytes / 100 * ROOM_FULL_PERCENT)
     return STORE_ROOM_FULL;
   if (left < usage.limit_bytes / 100 * ROOM_TIGHT_PERCENT)

@@ -213,6 +213,8 @@ struct store {
   _Atomic uint64_t used_bytes;
   _Atomic uint64_t file_bytes;
   _Atomic uint64_t disk_free_bytes;
+  _Atomic uint64_t stuck_bytes; /* free pages that were no use when last asked */
+  bool room_checked;
   int64_t room_checked_ms;
 };
 
@@ -252,10 +254,17 @@ MUST_USE enum status db_walk_delete(struct store_txn *txn, struct walk *walk);
 void db_walk_close(struct walk *walk);
 
 void scratch_close(struct scratch *scratch);
-/* Adds and takes away what all tables use; from a transaction. */
-uint64_t db_used_bytes(const struct store_txn *txn);
-/* Refreshes what store_room and store_usage say. */
-void room_refresh(struct store *store, const struct store_txn *txn, struct instant now);
+
+/* ---- room.c: what store_room and store_usage say ---- */
+void room_note_disk(struct store *store, struct instant now);
+/* Before a commit, when all is written. */
+void room_note_used(const struct store_txn *txn);
+/* After it. */
+void room_note_file(struct store *store);
+/* After opening, when nothing is known of what is free: a part of it is. */
+void room_assume(struct store *store);
+/* What is free just now can't be used. */
+void room_note_stuck(struct store *store);
 
 /* ---- numbers.c: maps from octets to numbers ---- */
 typedef bool (*number_equal)(const struct store *store, uint32_t number, const void *key);

@@ -256,7 +256,10 @@ static enum status mirrors_load(struct store *store, const struct store_txn *txn
     status = counters_load(txn);
   if (status == STATUS_OK) {
     logs_direct(store);
-    room_refresh(store, txn, (struct instant){{0}, {0}});
+    room_note_disk(store, (struct instant){{0}, {0}});
+    room_note_used(txn);
+    room_note_file(store);
+    room_assume(store);
   }
   return status;
 }

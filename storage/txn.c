@@ -33,6 +33,8 @@ enum status db_failed(struct store_txn *txn, int code)
 
   if (txn->failed == STATUS_OK)
     txn->failed = status;
+  if (status == STATUS_DISK_FULL)
+    room_note_stuck(txn->store);
   return status;
 }
 
@@ -222,7 +224,7 @@ enum status store_begin(struct store *store, struct instant now, struct store_tx
     return db_status(code);
   store->writing = true;
   commit_parsed_forget(txn);
-  room_refresh(store, NULL, now);
+  room_note_disk(store, now);
   *out = txn;
   return STATUS_OK;
 }
@@ -268,13 +270,17 @@ enum status store_commit(struct store_txn *txn)
     store_abort(txn);
     return status;
   }
-  room_refresh(store, txn, txn->now);
+  room_note_used(txn);
   status = db_status(mdb_txn_commit(txn->mdb));
   store->writing = false;
-  if (status == STATUS_OK)
+  if (status == STATUS_OK) {
     mirrors_keep(store);
-  else
+    room_note_file(store);
+  } else {
+    if (status == STATUS_DISK_FULL)
+      room_note_stuck(store);
     mirrors_rollback(txn);
+  }
   return status;
 }
 

@@ -256,6 +256,8 @@ static inline struct bytes_view commit_make(struct world *world, struct actor *a
   static struct commit_builder builder;
   struct bytes record = {0};
   struct bytes out = {0};
+  /* A new ms: subjects of one commit lie together, as they do in life. */
+  actor->hlc = ((actor->hlc >> 16) + 1) << 16;
   struct commit_header header = {
       .origin = actor->key,
       .store = actor->store_id,
