@@ -332,7 +332,7 @@ static void write_refusal(struct core_import *import, const struct repl_refused 
   writer_text(&writer, "origin");
   writer_text(&writer, hex);
   writer_text(&writer, "lane");
-  writer_uint(&writer, refused->log.lane);
+  writer_text(&writer, lane_name(refused->log.lane));
   writer_text(&writer, "seq");
   writer_uint(&writer, refused->seq);
   writer_text(&writer, "verdict");

@@ -73,7 +73,7 @@ void link_open(struct link *link, const struct repl_peer_up *up, struct step *st
   link->window = LINK_WINDOW_FIRST;
   link->delay_base_ms = -1;
   link->opened_at = link->heard_at = link->sent_at = step->now.mono;
-  link->reported_at = link->tokens_at = step->now.mono;
+  link->rate_from = link->tokens_at = step->now.mono;
   link->heard_wall = step->now.wall;
   memcpy(link->own_heads, up->own_heads, sizeof(link->own_heads));
   for (unsigned i = 0; i < LANE_COUNT; i++) {

@@ -86,8 +86,10 @@ struct link {
   uint64_t rate;        /* octets a second, 0: unknown */
   uint64_t mark_octets; /* a probe is on the way: `sent` after it; 0: none */
   struct mono_ms mark_at;
-  struct mono_ms reported_at;
-  bool limited;          /* the window held us back since the last report */
+  struct mono_ms rate_from; /* octets reported since then: `rate_octets` */
+  uint64_t rate_octets;
+  bool rate_limited;     /* the window held us back since then */
+  bool limited;          /* ... and since the last probe came back */
   int64_t delay_base_ms; /* lowest delay seen; -1: none */
   double tokens;         /* of the configured rate */
   struct mono_ms tokens_at;

@@ -10,6 +10,7 @@
 
 #define QUEUE_LOW_MS 100
 #define QUEUE_HIGH_MS 400
+#define RATE_INTERVAL_MS 50
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
@@ -35,6 +36,10 @@ void link_flow_received(struct link *link, size_t octets, struct step *step)
 
 void link_flow_sent(struct link *link, size_t octets, struct step *step)
 {
+  if (link->sent == link->sent_reported) {
+    link->rate_from = step->now.mono; /* nothing was on the way: a new interval */
+    link->rate_octets = 0;
+  }
   link->sent += octets;
   if (link->mark_octets == 0) {
     link->mark_octets = link->sent;
@@ -43,20 +48,26 @@ void link_flow_sent(struct link *link, size_t octets, struct step *step)
   link->tokens -= (double)octets;
 }
 
+/* Reports may come in bursts, so that the time between two says nothing: octets are counted over
+ * an interval that began while something was on the way. */
 static void measure_rate(struct link *link, uint64_t octets, struct mono_ms now)
 {
-  int64_t elapsed = now.ms - link->reported_at.ms;
-  link->reported_at = now;
-  if (elapsed <= 0) {
-    elapsed = 1;
+  int64_t elapsed = now.ms - link->rate_from.ms;
+  link->rate_octets += octets;
+  link->rate_limited = link->rate_limited || link->limited;
+  if (elapsed < RATE_INTERVAL_MS) {
+    return;
   }
-  uint64_t sample = octets * 1000 / (uint64_t)elapsed;
+  uint64_t sample = link->rate_octets * 1000 / (uint64_t)elapsed;
   if (link->rate == 0) {
     link->rate = sample;
-  } else if (link->limited || sample > link->rate) {
+  } else if (link->rate_limited || sample > link->rate) {
     /* Only when the window held us back does a low sample speak of the link. */
-    link->rate = (link->rate * 3 + sample) / 4;
+    link->rate = (link->rate + sample) / 2;
   }
+  link->rate_from = now;
+  link->rate_octets = 0;
+  link->rate_limited = false;
 }
 
 static void adapt_window(struct link *link, struct mono_ms now)
