@@ -16,7 +16,8 @@ static enum ctl_exit show_pages(struct ctl *ctl, const struct pages_request *req
   else if (code == CTL_DONE)
     render(&ctl->view, &pages.rows);
   if (code == CTL_DONE && more && !ctl->json)
-    fprintf(ctl->view.out, "There are more: --limit 0 shows all, --after goes on from the last.\n");
+    fprintf(ctl->view.out,
+            "There may be more: --limit 0 shows all, --after goes on from the last.\n");
   pages_close(&pages);
   return code;
 }

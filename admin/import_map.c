@@ -9,6 +9,7 @@
 #include "admin/node_files.h"
 #include "csv_rows.h"
 #include "import_time.h"
+#include "record/check.h"
 #include "record/record.h"
 
 #define MAP_BYTES_MAX (256 * 1024)
@@ -138,6 +139,7 @@ enum status import_map_read_shape(const char *path, struct import_shape *shape,
         load(path, bytes_as_view(&text), CYAML_CFG_IGNORE_UNKNOWN_KEYS, &schema, &data, reason);
   if (status == STATUS_OK) {
     const struct shape_fields *read = data;
+    CHECK(read != NULL);
     shape->delimiter = read->delimiter != NULL ? read->delimiter[0] : ',';
     shape->header = read->header == NULL || *read->header;
     if (shape->delimiter == '"' || shape->delimiter == '\n' || shape->delimiter == '\r')
@@ -346,6 +348,7 @@ enum status import_map_read(const char *path, const char *const *columns, size_t
   if (status == STATUS_OK)
     status = load(path, bytes_as_view(&text), CYAML_CFG_DEFAULT, &schema.value, &data, reason);
   *map = data;
+  CHECK(status != STATUS_OK || data != NULL);
   if (status == STATUS_OK)
     status = check(path, bytes_as_view(&text), *map, reason);
   schema_close(&schema);

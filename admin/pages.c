@@ -6,7 +6,7 @@
 #include "json.h"
 #include "value.h"
 
-#define PAGES_PAGE_ROWS 500
+#define PAGES_PAGE_ROWS 1000
 
 struct cursor {
   char text[64];
@@ -67,7 +67,8 @@ enum ctl_exit pages_read(struct ctl *ctl, const struct pages_request *request, s
     const msgpack_object *array = value_get(reply->result, request->array);
     size_t before = pages->rows.count;
     rows_add(&pages->rows, array, request->limit);
-    going = cursor_advance(request, reply, &cursor) && value_count(array) > 0;
+    /* A page may be empty and yet not the last: a filter passed over all that was looked at. */
+    going = cursor_advance(request, reply, &cursor);
     if (more != NULL)
       *more = going || pages->rows.count - before < value_count(array);
   }

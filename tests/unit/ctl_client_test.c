@@ -185,8 +185,8 @@ static void rubbish_is_no_answer(void **state)
   server_stop(&server);
 }
 
-/* 1,200 cases in pages; the subjects are numbers. */
-#define PAGED_CASES 1200
+/* 2,400 cases in pages; the subjects are numbers. */
+#define PAGED_CASES 2400
 static bool answer_cases(struct server *server, const msgpack_object *request, struct writer *out)
 {
   char after[32], next[32];
@@ -207,6 +207,27 @@ static bool answer_cases(struct server *server, const msgpack_object *request, s
   }
   writer_text(out, "next");
   writer_text(out, end < PAGED_CASES ? next : "");
+  return true;
+}
+
+/* A filter that passes over all that the first pages looked at. */
+static bool answer_filtered(struct server *server, const msgpack_object *request,
+                            struct writer *out)
+{
+  static const char *const nexts[] = {"3", "2", ""};
+  (void)request;
+  bool last = server->calls >= 3;
+  begin(out, "ok", "");
+  writer_map(out, 2);
+  writer_text(out, "cases");
+  writer_array(out, last ? 1 : 0);
+  if (last) {
+    writer_map(out, 1);
+    writer_text(out, "subject");
+    writer_text(out, "1");
+  }
+  writer_text(out, "next");
+  writer_text(out, nexts[last ? 2 : server->calls - 1]);
   return true;
 }
 
@@ -231,10 +252,22 @@ static void pages_are_put_together(void **state)
   run_close(&run);
   run = run_ctl("--dir", server.directory, "cases", NULL);
   assert_int_equal(count_of(run.out, "\n"), 102);
-  assert_non_null(strstr(run.out, "There are more"));
+  assert_non_null(strstr(run.out, "There may be more"));
   run_close(&run);
-  run = run_ctl("--dir", server.directory, "cases", "--limit", "1200", NULL);
-  assert_int_equal(count_of(run.out, "\n"), 1201);
+  run = run_ctl("--dir", server.directory, "cases", "--limit", "2400", NULL);
+  assert_int_equal(count_of(run.out, "\n"), 2401);
+  run_close(&run);
+  server_stop(&server);
+}
+
+static void an_empty_page_is_not_the_end(void **state)
+{
+  struct server server;
+  (void)state;
+  server_start(&server, answer_filtered);
+  struct run run = run_ctl("--dir", server.directory, "cases", "--state", "closed", "--json", NULL);
+  assert_string_equal(run.out, "{\"cases\":[{\"subject\":\"1\"}],\"next\":\"\"}\n");
+  assert_int_equal(server.calls, 3);
   run_close(&run);
   server_stop(&server);
 }
@@ -484,6 +517,7 @@ int main(void)
       cmocka_unit_test(no_daemon_exits_3),
       cmocka_unit_test(rubbish_is_no_answer),
       cmocka_unit_test(pages_are_put_together),
+      cmocka_unit_test(an_empty_page_is_not_the_end),
       cmocka_unit_test(import_goes_on_past_refused_rows),
       cmocka_unit_test(import_says_where_to_resume),
       cmocka_unit_test(report_prints_the_subject),
