@@ -18,6 +18,7 @@ struct apply {
   bool gapless;
   bool held;                 /* this place of the log is taken */
   struct commit_value value; /* then what is there */
+  struct commit bound;       /* the commit as tombstones leave it, where they do */
 };
 
 static struct log_id log_of(const struct commit_header *header)
@@ -96,13 +97,12 @@ static enum status head_move(struct apply *apply)
 static enum status commit_take(struct apply *apply)
 {
   struct store_txn *txn = apply->txn;
-  struct commit bound;
   bool changed;
   struct arrival arrival = {.applied = apply->out};
-  enum status status = tombstones_bind(txn, apply->commit, &bound, &changed);
+  enum status status = tombstones_bind(txn, apply->commit, &apply->bound, &changed);
 
   if (status == STATUS_OK && changed)
-    apply->commit = &bound;
+    apply->commit = &apply->bound;
   if (status == STATUS_OK && (changed || apply->frame.size == 0 ||
                               apply->frame.size > apply->commit->octets.size + FRAME_SLACK))
     status = commit_deflate(txn, apply->commit->octets, txn->store->zstd_level, &apply->frame);
@@ -135,7 +135,6 @@ static enum status union_write(struct apply *apply, struct commit *before, struc
   struct arena *arena = &txn->store->arena;
   struct bytes *octets = &txn->scratch->octets;
   struct bytes_view held;
-  struct commit bound;
   bool changed;
   const void *copy;
   enum status status = commit_value_inflate(txn, &apply->value, arena, &held);
@@ -144,12 +143,12 @@ static enum status union_write(struct apply *apply, struct commit *before, struc
   if (status == STATUS_OK && commit_read_trusted(held, arena, before) != VERDICT_OK)
     status = STATUS_CORRUPT;
   if (status == STATUS_OK)
-    status = tombstones_bind(txn, apply->commit, &bound, &changed);
+    status = tombstones_bind(txn, apply->commit, &apply->bound, &changed);
   if (status != STATUS_OK)
     return status;
   bytes_clear(octets);
   memset(gains, 0, COMMIT_BITMAP_SIZE);
-  status = commit_merge(before, changed ? &bound : apply->commit, arena, octets, gains);
+  status = commit_merge(before, changed ? &apply->bound : apply->commit, arena, octets, gains);
   if (status == STATUS_TOO_LARGE) {
     /* Its origin signed more than a commit may hold, and showed us parts. */
     apply->out->verdict = VERDICT_MALFORMED;
