@@ -73,8 +73,11 @@ def measure(options, base):
             say(f"round {number + 1}: noded {steady['records_per_s']:,.0f} records/s, "
                 f"{steady['cpu_s_per_100k']:.2f} s of processor per 100,000")
             rounds["machine"].append(run_json("machine", "--dir", base))
-        say("latency ...")
-        latency = pipeline.latency(5 if options.quick else 30)
+        seconds = 5 if options.quick else 30
+        say("latency, the bare cascade's and noded's ...")
+        bare = run_json("limit", "--latency", seconds, "--dir", base)
+        latency = pipeline.latency(seconds)
+        latency.update({f"bare_{name}": bare[name] for name in ("p50_ms", "p99_ms")})
         say("catch-up ...")
         catch_up = pipeline.catch_up(50000 if options.quick else 200000)
     return rounds, latency, catch_up
@@ -93,7 +96,9 @@ def summarise(options, rounds, latency, catch_up, children):
         "limit_per_s": middle(limit, "records_per_s"),
         "ratio_limit": statistics.median(p["steady_per_s"] / r["records_per_s"]
                                          for p, r in zip(pipeline, limit)),
-        "p50_ms": latency["p50_ms"], "p99_ms": latency["p99_ms"],
+        **{name: latency[name] for name in ("p50_ms", "p99_ms", "bare_p50_ms", "bare_p99_ms")},
+        "limit_cpu_s_per_100k": middle(limit, "cpu_s_per_100k"),
+        "limit_disk_per_record": middle(limit, "disk_per_record"),
         "catch_up_s": catch_up["seconds"], "catch_up_records": catch_up["records"],
         "cpu_s_per_100k": middle(pipeline, "cpu_s_per_100k"),
         "cpu_by_node": last["cpu_by_node"],
@@ -117,9 +122,13 @@ LINES = (
     ("  ratio to it", "ratio_limit", "{:.2f}"),
     ("latency grid to district at 100/s, p50", "p50_ms", "{:.2f} ms"),
     ("latency grid to district at 100/s, p99", "p99_ms", "{:.2f} ms"),
+    ("  bare cascade, p50", "bare_p50_ms", "{:.2f} ms"),
+    ("  bare cascade, p99", "bare_p99_ms", "{:.2f} ms"),
     ("catch-up after a cut", "catch_up_s", "{:.2f} s"),
     ("processor over four nodes, per 100,000", "cpu_s_per_100k", "{:.2f} s"),
+    ("  bare cascade", "limit_cpu_s_per_100k", "{:.2f} s"),
     ("on disk, a record and node", "disk_per_record", "{:.0f} octets"),
+    ("  bare cascade", "limit_disk_per_record", "{:.0f} octets"),
     ("on the wire, a record and link", "wire_per_record", "{:.0f} octets"),
     ("private memory at the top", "top_rss_anon_mib", "{:.1f} MiB"),
     ("private memory of the children", "children_mib", "{:.1f} MiB"),
