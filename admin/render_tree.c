@@ -84,7 +84,8 @@ static void add_row(struct tree *tree, const msgpack_object *row, const char *li
   char *state_text = text_clean(state);
 
   table_add_format(&tree->table, unknown ? PAINT_GREY : PAINT_NONE, "%s%s", lines, address);
-  table_add_view(&tree->table, value_get_text(row, "class"), 0);
+  table_add(&tree->table, unknown ? PAINT_GREY : PAINT_NONE,
+            text_clean(value_get_text(row, "class")));
   table_add(&tree->table, state_paint(state, up_behind || down_behind), state_text);
   table_add_format(&tree->table, unknown ? PAINT_GREY : PAINT_NONE, "%s",
                    first ? "-"
@@ -111,6 +112,23 @@ static void add_below(struct tree *tree, struct bytes_view parent, const char *l
 static int compare_addresses(const void *a, const void *b)
 {
   return bytes_view_compare(*(const struct bytes_view *)a, *(const struct bytes_view *)b);
+}
+
+static int compare_row_addresses(const void *a, const void *b)
+{
+  const struct tree_row *left = a, *right = b;
+  return bytes_view_compare(left->address, right->address);
+}
+
+/* One row an address: rows come from other nodes, and each double would hang below every other. */
+static void drop_doubles(struct tree *tree)
+{
+  size_t kept = 0;
+  qsort(tree->rows, tree->count, sizeof *tree->rows, compare_row_addresses);
+  for (size_t i = 0; i < tree->count; i++)
+    if (kept == 0 || !bytes_view_equal(tree->rows[kept - 1].address, tree->rows[i].address))
+      tree->rows[kept++] = tree->rows[i];
+  tree->count = kept;
 }
 
 /* Rows whose parent is missing, or who are their own parent, hang below the first row. */
@@ -151,6 +169,7 @@ void render_tree(const struct ctl_view *view, const msgpack_object *result)
     if (!bytes_view_equal(address, root))
       tree.rows[tree.count++] = (struct tree_row){row, address, value_get_text(row, "parent")};
   }
+  drop_doubles(&tree);
   adopt_orphans(&tree, root);
   qsort(tree.rows, tree.count, sizeof *tree.rows, compare_rows);
   table_init(&tree.table, headings, sizeof headings / sizeof headings[0]);

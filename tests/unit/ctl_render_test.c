@@ -89,14 +89,16 @@ static void results_read_as_before(void **state)
 /* Whatever a daemon of another version says, nothing may break. */
 static void results_of_no_known_form_do_no_harm(void **state)
 {
-  static const char *const texts[] = {
+  static const char circle[] =
+      "{\"rows\":[{\"address\":\"a\"},{\"address\":\"a/b\",\"parent\":\"a/b\"},"
+      "{\"address\":\"a/c\",\"parent\":\"a/d\"},{\"address\":\"a/d\",\"parent\":\"a/c\"}]}";
+  const char *const texts[] = {
       "{}",
       "[]",
       "null",
       "7",
       "{\"rows\":[{},{},7,null]}",
-      "{\"rows\":[{\"address\":\"a\"},{\"address\":\"a/b\",\"parent\":\"a/b\"},"
-      "{\"address\":\"a/c\",\"parent\":\"a/d\"},{\"address\":\"a/d\",\"parent\":\"a/c\"}]}",
+      circle,
       "{\"rows\":[{\"address\":\"a\",\"up\":7,\"down\":{\"a\":1}}]}",
       "{\"case\":7,\"records\":[{\"items\":[7,{\"name\":\"\",\"value\":7}],\"down\":[7]}]}",
   };
@@ -125,6 +127,35 @@ static void results_of_no_known_form_do_no_harm(void **state)
     msgpack_unpacked_destroy(&unpacked);
     msgpack_sbuffer_destroy(&octets);
   }
+}
+
+/* A node below may send rows that double one another; the tree stays as large as its addresses. */
+static void doubled_rows_show_once(void **state)
+{
+  msgpack_sbuffer octets;
+  msgpack_unpacked unpacked;
+  char *text = NULL, *json = text_copy("{\"rows\":[{\"address\":\"a\"}");
+  size_t size = 0, lines = 0;
+  (void)state;
+  for (int i = 0; i < 200; i++)
+    for (int k = 1; k <= 8; k++)
+      json = text_add(json, ",{\"address\":\"a%.*s\",\"parent\":\"a%.*s\"}", 2 * k,
+                      "/b/b/b/b/b/b/b/b", 2 * k - 2, "/b/b/b/b/b/b/b/b");
+  json = text_add(json, "]}");
+  json_to_msgpack(json, &octets);
+  free(json);
+  msgpack_unpacked_init(&unpacked);
+  assert_int_equal(msgpack_unpack_next(&unpacked, octets.data, octets.size, NULL),
+                   MSGPACK_UNPACK_SUCCESS);
+  struct ctl_view view = {open_memstream(&text, &size), false, TEST_NOW_MS};
+  render_tree(&view, &unpacked.data);
+  fclose(view.out);
+  for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+    lines++;
+  assert_int_equal(lines, 1 + 9);
+  free(text);
+  msgpack_unpacked_destroy(&unpacked);
+  msgpack_sbuffer_destroy(&octets);
 }
 
 static void small_formats(void **state)
@@ -235,6 +266,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(results_read_as_before),
       cmocka_unit_test(results_of_no_known_form_do_no_harm),
+      cmocka_unit_test(doubled_rows_show_once),
       cmocka_unit_test(small_formats),
       cmocka_unit_test(widths),
       cmocka_unit_test(terminals_are_not_steered),
