@@ -1,4 +1,4 @@
-/* Maps from ids to the small numbers that stand for them; the octets stay where the numbers lead. */
+/* Maps from ids to the small numbers that stand for them; the octets stay where these lead. */
 #include <stdlib.h>
 
 #include "state.h"

@@ -422,8 +422,8 @@ MUST_USE enum status plan_queue(struct store_txn *txn, const struct arrival *arr
 /* Whether a record of that subject goes to the neighbour directly (not left to the backfill). */
 bool neighbour_takes(const struct neighbour_slot *slot, const struct subject *subject);
 
-/* Nothing goes back to where it came from; a record of the arrival's own commit (NULL: none) goes to
- * the plan instead. */
+/* Nothing goes back to where it came from; a record of the arrival's own commit (NULL: none) goes
+ * to the plan instead. */
 MUST_USE enum status history_add(struct store_txn *txn, const struct arrival *arrival,
                                  uint16_t neighbour, const struct ref *ref, unsigned lane);
 /* Queues what was added. */

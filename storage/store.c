@@ -63,6 +63,9 @@ static enum status environment_open(struct store *store, char *reason)
     code = mdb_env_set_mapsize(store->env, store->map_bytes);
   if (code == MDB_SUCCESS)
     code = mdb_env_open(store->env, store->path, flags, FILE_MODE);
+  /* Places of readers that were killed. */
+  if (code == MDB_SUCCESS && !store->read_only)
+    code = mdb_reader_check(store->env, NULL);
   if (code == MDB_SUCCESS)
     return STATUS_OK;
   explain(reason, "cannot open the store %s: %s", store->path, mdb_strerror(code));
@@ -106,7 +109,7 @@ void store_close(struct store *store)
     mdb_env_close(store->env);
   if (store->lock_file >= 0)
     close(store->lock_file);
-  for (size_t i = 0; i < store->neighbour_count; i++)
+  for (size_t i = 0; store->neighbours != NULL && i < store->neighbour_count; i++)
     free(store->neighbours[i]);
   free(store->neighbours);
   free(store->neighbour_map.slots);

@@ -302,6 +302,8 @@ enum status store_read_begin(struct store *store, struct store_txn **out)
   txn->store = store;
   txn->scratch = (struct scratch *)(txn + 1);
   code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb);
+  if (code == MDB_READERS_FULL && mdb_reader_check(store->env, NULL) == MDB_SUCCESS)
+    code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb);
   if (code != MDB_SUCCESS) {
     free(txn);
     return db_status(code);

@@ -2,6 +2,9 @@
 /* Taking commits in: continuity, merging, outbox positions, tags and counters. */
 #include "store_world.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 /* A street with a community below it, a grid below that, and another street. */
 struct tree {
   struct world world;
@@ -244,7 +247,7 @@ static void test_many_records(void **state)
   struct tree *tree = *state;
   struct world *world = &tree->world;
   struct subject subject;
-  struct say say = {.subject = &subject, .found = true, .up = TIER_STREET};
+  struct say say = {.subject = &subject, .found = true, .up = TIER_COMMUNITY};
   struct subject_info info;
   struct store_txn *txn = txn_begin(world, tree->community);
   for (size_t i = 0; i < 4096; i++) {
@@ -259,8 +262,63 @@ static void test_many_records(void **state)
   /* The history of all goes up by one record that widens. */
   say.up = TIER_DISTRICT;
   actor_say(world, tree->community, LANE_URGENT, &say, 1);
-  assert_int_equal(lane_of(tree->community, tree->street, LANE_NORMAL)->pending_records, 4096);
-  assert_int_equal(lane_of(tree->community, tree->street, LANE_URGENT)->pending_records, 1);
+  assert_int_equal(lane_of(tree->community, tree->street, LANE_NORMAL)->pending_records, 0);
+  assert_int_equal(lane_of(tree->community, tree->street, LANE_NORMAL)->pending_commits, 4096);
+  assert_int_equal(lane_of(tree->community, tree->street, LANE_URGENT)->pending_records, 4097);
+}
+
+struct beside {
+  struct store *store;
+  _Atomic bool stop;
+  _Atomic uint64_t seen;
+};
+
+static bool subject_visit(void *context, const struct subject_info *info)
+{
+  struct beside *beside = context;
+  (void)info;
+  atomic_fetch_add(&beside->seen, 1);
+  return true;
+}
+
+static void *reader_run(void *context)
+{
+  struct beside *beside = context;
+  struct arena arena = {0};
+  while (!atomic_load(&beside->stop)) {
+    struct store_txn *txn = NULL;
+    struct log_head head;
+    struct bytes_view octets;
+    if (store_read_begin(beside->store, &txn) != STATUS_OK) {
+      break;
+    }
+    enum status status = store_subject_each(txn, NULL, true, subject_visit, beside);
+    if (store_log_at(beside->store, store_log_count(beside->store), &head) && head.seq > 1) {
+      /* What the mirror knows may be newer than this view, but never older. */
+      status = store_commit_load(txn, 1, 1, &arena, &octets);
+    }
+    (void)status;
+    (void)store_room(beside->store);
+    store_read_end(txn);
+    arena_reset(&arena);
+  }
+  arena_close(&arena);
+  return NULL;
+}
+
+static void test_reader_beside(void **state)
+{
+  struct tree *tree = *state;
+  struct beside beside = {.store = tree->street->store};
+  struct subject subject[8];
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, reader_run, &beside), 0);
+  for (size_t i = 0; i < 200 || atomic_load(&beside.seen) == 0; i++) {
+    struct actor *actor = i % 2 == 0 ? tree->grid : tree->community;
+    actor_take(&tree->world, tree->street, report_make(tree, actor, subject, 8));
+  }
+  atomic_store(&beside.stop, true);
+  assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
 static void test_log_read_and_digest(void **state)
@@ -336,6 +394,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_merge_items, setup, teardown),
       cmocka_unit_test_setup_teardown(test_counters_and_tags, setup, teardown),
       cmocka_unit_test_setup_teardown(test_many_records, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_reader_beside, setup, teardown),
       cmocka_unit_test_setup_teardown(test_log_read_and_digest, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,8 @@ static void meta_write(const char *path, const char *name, const void *value, si
   MDB_txn *txn = NULL;
   MDB_dbi dbi;
   char key[16];
-  MDB_val k = {strlen(name), strcpy(key, name)};
+  (void)snprintf(key, sizeof(key), "%s", name);
+  MDB_val k = {strlen(name), key};
   uint8_t room[64];
   MDB_val v = {size, memcpy(room, value, size)};
   assert_int_equal(mdb_env_create(&env), 0);
@@ -220,8 +221,7 @@ static void test_quota(void **state)
   struct log_head head;
   char reason[STORE_REASON_MAX];
   enum store_room worst = STORE_ROOM_OK;
-  strcpy(actor->path, "/tmp/noded-store-XXXXXX");
-  assert_non_null(mkdtemp(actor->path));
+  actor_directory(actor);
   settings = actor_settings(actor);
   settings.quota_bytes = 16 << 20;
   assert_ok(store_create(&settings, &identity, reason));

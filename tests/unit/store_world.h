@@ -173,14 +173,19 @@ static inline void actor_reopen(struct world *world, struct actor *actor)
   assert_ok(store_open(&settings, &identity, &actor->store, reason));
 }
 
+static inline void actor_directory(struct actor *actor)
+{
+  (void)snprintf(actor->path, sizeof(actor->path), "/tmp/noded-store-XXXXXX");
+  assert_non_null(mkdtemp(actor->path));
+}
+
 /* All actors must be there: their certificates are put. */
 static inline void actor_open(struct world *world, struct actor *actor)
 {
   struct store_settings settings;
   struct store_identity identity = actor_identity(world, actor);
   char reason[STORE_REASON_MAX];
-  strcpy(actor->path, "/tmp/noded-store-XXXXXX");
-  assert_non_null(mkdtemp(actor->path));
+  actor_directory(actor);
   settings = actor_settings(actor);
   assert_ok(store_create(&settings, &identity, reason));
   actor_reopen(world, actor);

@@ -27,7 +27,8 @@ struct log_head {
   struct wall_ms arrived_at; /* last commit taken in */
 };
 
-/* False when the log is unknown. */
+/* From any thread; what a write transaction has taken in shows at once. False when the log is
+ * unknown. */
 bool store_log_find(const struct store *store, const struct log_id *id, struct log_head *out);
 /* Logs are numbered 1 to store_log_count. */
 uint32_t store_log_count(const struct store *store);

@@ -38,7 +38,8 @@ struct neighbour {
   struct neighbour_lane lanes[LANE_COUNT];
 };
 
-/* Finds by address; NULL when unknown. The pointer is good until the next put. */
+/* These three are for the thread that writes. Finds by address; NULL when unknown. The pointer is
+ * good until the store is closed or the put that made it known is aborted. */
 const struct neighbour *store_neighbour_find(const struct store *store,
                                              const struct address *address);
 /* By number, NULL when unknown; numbers go from 1 to store_neighbour_count. Number 1 is always
