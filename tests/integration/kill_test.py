@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """kill -9 at each tier in turn under load: nothing that was acknowledged is lost or doubled."""
+import os
 import random
 import threading
 import time
@@ -8,6 +9,7 @@ from support import AdminError, AdminGone, TreeTest, kinds_of, main
 
 WRITERS = 3
 BATCH = 4
+ROUNDS = int(os.environ.get("NODED_KILL_ROUNDS", "2"))
 
 
 class Writer(threading.Thread):
@@ -57,7 +59,7 @@ class KillTest(TreeTest):
         for writer in writers:
             writer.start()
         try:
-            for round_number in range(2):
+            for _ in range(ROUNDS):
                 for node in reversed(nodes):
                     time.sleep(chance.uniform(0.1, 0.5))
                     node.kill()
