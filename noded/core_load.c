@@ -59,7 +59,7 @@ void load_outbox(struct core *core, const struct repl_effect *effect)
   }
   enum status status =
       store_outbox_read(txn, effect->neighbour, effect->lane, effect->position, effect->octets_max,
-                        REPL_LOADED_MAX, &core->arena, outgoing, &count);
+                        effect->count, &core->arena, outgoing, &count);
   if (status == STATUS_OK) {
     tell_loaded(core, effect, false, outgoing, count, 0);
   }
@@ -81,7 +81,7 @@ void load_log(struct core *core, const struct repl_effect *effect)
   if (store_log_find(core->store, &id, &head)) {
     status =
         store_log_read(txn, head.number, effect->position, effect->neighbour, effect->octets_max,
-                       REPL_LOADED_MAX, &core->arena, outgoing, &count, &next_seq);
+                       effect->count, &core->arena, outgoing, &count, &next_seq);
   }
   if (status == STATUS_OK) {
     tell_loaded(core, effect, true, outgoing, count, next_seq);

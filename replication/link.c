@@ -135,7 +135,9 @@ static void tell_busy(struct link *link, struct step *step)
 
 void link_room(struct link *link, struct step *step)
 {
-  if (link->state == LINK_UP) {
+  if (step->node->room && link->dropped) {
+    link_fail(link, "room again, starting over from the cursor", step);
+  } else if (link->state == LINK_UP) {
     tell_busy(link, step);
   }
 }
@@ -144,6 +146,7 @@ static void ask_heads(struct link *link, struct step *step)
 {
   struct message_want want = {.what = WANT_HEADS};
   link->resync_asked = true;
+  link->resync_heard_at = step->now.mono;
   for (unsigned i = 0; i < LANE_COUNT; i++) {
     link->lanes[i].resync = true;
     link->lanes[i].adopt.position = UINT64_MAX;
@@ -190,7 +193,7 @@ void link_cursors(struct link *link, const bool matches[LANE_COUNT], struct step
     step_effect(step, REPL_NOTICE, link)->text = "cursors differ, comparing heads";
     ask_heads(link, step);
   }
-  node_ask_quarantined(step->node, link, NULL, step);
+  node_ask_quarantined(step->node, link, step);
   link_pump(link, step);
 }
 
@@ -202,7 +205,7 @@ static void take_ack_lane(struct link *link, unsigned number, uint64_t position,
   if (position <= lane->acked) {
     return;
   }
-  if (position > lane->end || (lane->next != 0 && position >= lane->next)) {
+  if (position >= lane->next) {
     link_fail(link, "peer acknowledges what was not sent", step);
     return;
   }
@@ -235,9 +238,12 @@ static void take_commits(struct link *link, struct message *message, struct step
 {
   struct message_commits *commits = &message->commits;
   struct link_cursor *received = &link->lanes[commits->lane].received;
-  if (!step->node->room) {
-    tell_busy(link, step);
-    link_fail(link, "no room for new records", step);
+  if (!step->node->room || link->dropped) {
+    /* On the way before our busy came: the cursor stays, everything else goes on. */
+    link->dropped = true;
+    if (link->busy_told_at.ms == 0 && link->state == LINK_UP) {
+      tell_busy(link, step);
+    }
     return;
   }
   if (commits->position == 0) {
@@ -253,6 +259,21 @@ static void take_commits(struct link *link, struct message *message, struct step
   }
   received->position += commits->count;
   node_take_commits(step->node, link, message, received, step);
+}
+
+/* Reading heads costs a walk over the logs: once a connection. */
+static void take_want_heads(struct link *link, struct step *step)
+{
+  if (link->heads_asked) {
+    link_fail(link, "peer asks for heads twice", step);
+    return;
+  }
+  link->heads_asked = true;
+  link->heads_due = true;
+  link->heads_next = 0;
+  for (unsigned i = 0; i < LANE_COUNT; i++) {
+    link->lanes[i].adopts = true;
+  }
 }
 
 static void take_want(struct link *link, const struct message_want *want, struct step *step)
@@ -272,7 +293,7 @@ static void take_want(struct link *link, const struct message_want *want, struct
     break;
   }
   case WANT_HEADS:
-    step_effect(step, REPL_READ_HEADS, link)->position = 0;
+    take_want_heads(link, step);
     break;
   default:
     break; /* of a later version */
@@ -290,14 +311,18 @@ void link_heads_read(struct link *link, const struct repl_event *event, struct s
       event->heads.count == 0 ? NULL : (struct heads_entry *)(uintptr_t)event->heads.entries;
   step_check(step, message_write_heads(&heads, &message));
   link_send_control(link, &message, step);
-  if (!heads.final) {
-    step_effect(step, REPL_READ_HEADS, link)->position = event->heads.next;
-  }
+  link->heads_due = !heads.final;
+  link->heads_next = event->heads.next;
+  link_pump(link, step);
 }
 
 static void adopt_cursor(struct link *link, const struct message_heads *heads, struct step *step)
 {
   struct link_cursor *received = &link->lanes[heads->lane].received;
+  if (link->dropped) {
+    return; /* what stands before that cursor was not all taken */
+  }
+  link->lanes[heads->lane].adopts = false;
   received->store = link->peer_store;
   received->position = heads->position;
   memcpy(received->tag, heads->tag, sizeof(received->tag));
@@ -317,6 +342,7 @@ static void take_heads(struct link *link, const struct message_heads *heads, str
   if (!link->resync_asked) {
     return;
   }
+  link->resync_heard_at = step->now.mono;
   size_t total = link->head_count + heads->count;
   if (total > LINK_REPLAYS_MAX) {
     link_fail(link, "more heads than there can be logs", step);
@@ -347,7 +373,7 @@ void link_planned(struct link *link, const struct repl_planned *planned, struct 
   }
   for (size_t i = 0; i < planned->count; i++) {
     const struct repl_replay *replay = &planned->replays[i];
-    link_queue_replay(link, &replay->log, replay->from_seq, LINK_REPLAYS_MAX, step);
+    link_queue_replay(link, &replay->log, replay->from_seq, 0, step);
   }
   for (unsigned i = 0; i < LANE_COUNT; i++) {
     link->lanes[i].adopt = planned->cursors[i];
@@ -363,7 +389,7 @@ void link_planned(struct link *link, const struct repl_planned *planned, struct 
 static void take_idle(struct link *link, const struct message_idle *idle, struct step *step)
 {
   for (unsigned i = 0; i < LANE_COUNT; i++) {
-    if (idle->ends[i] < link->lanes[i].received.position) {
+    if (idle->ends[i] < link->lanes[i].received.position && !link->lanes[i].adopts) {
       link_fail(link, "peer's outbox is behind what it sent", step);
       return;
     }
@@ -446,12 +472,14 @@ void link_message(struct link *link, struct message *message, struct step *step)
   link_pump(link, step);
 }
 
-static void note_result(struct link *link, const struct repl_refused *refused)
+/* Every refusal is listed before the position that covers it is acknowledged. */
+static void note_result(struct link *link, const struct repl_refused *refused, struct step *step)
 {
-  if (link->refusal_count < MESSAGE_REFUSALS_MAX) {
-    link->refusals[link->refusal_count++] =
-        (struct refusal){refused->log, refused->seq, (uint8_t)refused->verdict};
+  if (link->refusal_count == MESSAGE_REFUSALS_MAX) {
+    link_flush_ack(link, step);
   }
+  link->refusals[link->refusal_count++] =
+      (struct refusal){refused->log, refused->seq, (uint8_t)refused->verdict};
 }
 
 void link_persisted(struct link *link, const struct repl_persisted *persisted, struct step *step)
@@ -460,7 +488,7 @@ void link_persisted(struct link *link, const struct repl_persisted *persisted, s
     return;
   }
   for (size_t i = 0; i < persisted->refused_count; i++) {
-    note_result(link, &persisted->refused[i]);
+    note_result(link, &persisted->refused[i], step);
   }
   if (persisted->position != 0) {
     struct link_lane *lane = &link->lanes[persisted->lane];
@@ -520,6 +548,10 @@ void link_tick(struct link *link, struct step *step)
     link_fail(link, "nothing heard", step);
     return;
   }
+  if (link->resync_asked && now >= link->resync_heard_at.ms + settings->dead_ms) {
+    link_fail(link, "no heads in time", step);
+    return;
+  }
   if (link->report_at.ms <= now) {
     link_flush_ack(link, step);
   }
@@ -528,6 +560,9 @@ void link_tick(struct link *link, struct step *step)
   }
   if (link->busy_told_at.ms != 0 && now >= link->busy_told_at.ms + BUSY_TELL_MS) {
     tell_busy(link, step);
+  }
+  if (now >= link->hold_until.ms) {
+    link->hold_until.ms = 0;
   }
   link_pump(link, step);
 }
@@ -560,11 +595,14 @@ struct mono_ms link_deadline(const struct link *link, const struct step *step)
   if (link->busy_told_at.ms != 0) {
     earlier(&deadline, link->busy_told_at.ms + BUSY_TELL_MS);
   }
-  if (link->hold_until.ms > step->now.mono.ms) {
+  if (link->hold_until.ms != 0) {
     earlier(&deadline, link->hold_until.ms);
   }
-  if (settings->rate_octets_s != 0 && link->tokens <= 0) {
-    earlier(&deadline, step->now.mono.ms + LINK_FRAME_MS / 4);
+  if (link->tokens_due.ms != 0) {
+    earlier(&deadline, link->tokens_due.ms);
+  }
+  if (link->resync_asked) {
+    earlier(&deadline, link->resync_heard_at.ms + settings->dead_ms);
   }
   return deadline;
 }

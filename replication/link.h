@@ -17,11 +17,12 @@
 #define LINK_REPLAYS_MAX 65536
 #define LINK_WANTS_MAX 1024
 #define LINK_ANSWERS_MAX 16
+#define LINK_ANSWERS_OCTETS_MAX (8 * 1024 * 1024)
 #define LINK_WINDOW_MIN (2 * 1024)
-#define LINK_WINDOW_FIRST (8 * 1024)
+#define LINK_WINDOW_FIRST (4 * 1024)
 #define LINK_WINDOW_MAX (2 * 1024 * 1024)
 #define LINK_FRAME_MIN 512
-#define LINK_FRAME_FIRST (8 * 1024)
+#define LINK_FRAME_FIRST (2 * 1024)
 #define LINK_FRAME_MS 250
 #define LINK_REPORT_MS 20
 #define LINK_REPORT_AT_ONCE (256 * 1024) /* in a connection's first octets */
@@ -44,6 +45,7 @@ struct link_lane {
   struct repl_replay *replays;
   size_t replay_count;
   size_t replay_at;
+  bool replay_before;   /* the last load was of a replay: the outbox is next, if it may go */
   struct bytes message; /* being sent */
   size_t offset;
   struct link_unacked *unacked; /* ring of LINK_UNACKED_MAX, made at first use */
@@ -52,6 +54,7 @@ struct link_lane {
   uint64_t unacked_octets;
   /* receiving */
   struct link_cursor received; /* as far as handed on to be made durable */
+  bool adopts; /* the peer compares heads: its cursor for this lane is yet to come */
   bool ack_due;
   uint64_t ack_position;
 };
@@ -64,7 +67,7 @@ struct link {
   struct address address;
   struct store_id peer_store;
   bool hello_taken; /* its hello came; ours is judged next */
-  bool wants_sent;
+  bool dropped;     /* commits came while there was no room: start over when there is */
   struct link_lane lanes[LANE_COUNT];
   struct bytes answers[LINK_ANSWERS_MAX]; /* queue; the first is being sent */
   uint8_t answer_count;
@@ -74,6 +77,10 @@ struct link {
   struct heads_entry *heads; /* the peer's, collected until final */
   size_t head_count;
   bool resync_asked;
+  struct mono_ms resync_heard_at; /* asked, or the last page came */
+  bool heads_asked;               /* the peer compares, which it may once a connection */
+  bool heads_due;                 /* the next page is to be read when there is room to send it */
+  uint64_t heads_next;
   struct idle_head own_heads[LANE_COUNT];
   struct refusal refusals[MESSAGE_REFUSALS_MAX]; /* to list in the next ack */
   uint16_t refusal_count;
@@ -85,6 +92,7 @@ struct link {
   uint64_t window;
   uint64_t rate;        /* octets a second, 0: unknown */
   uint64_t mark_octets; /* a probe is on the way: `sent` after it; 0: none */
+  uint64_t mark_ahead;  /* octets on the way when it left, itself included */
   struct mono_ms mark_at;
   struct mono_ms rate_from; /* octets reported since then: `rate_octets` */
   uint64_t rate_octets;
@@ -93,13 +101,14 @@ struct link {
   int64_t delay_base_ms; /* lowest delay seen; -1: none */
   double tokens;         /* of the configured rate */
   struct mono_ms tokens_at;
+  struct mono_ms tokens_due; /* sending waits for tokens until then; 0: it doesn't */
   /* time */
   struct mono_ms opened_at;
   struct mono_ms heard_at;
   struct wall_ms heard_wall;
   struct mono_ms sent_at;
   struct mono_ms report_at;    /* INT64_MAX: nothing to report */
-  struct mono_ms hold_until;   /* the peer is busy */
+  struct mono_ms hold_until;   /* the peer is busy; 0: it isn't */
   struct mono_ms busy_told_at; /* we said busy; 0: not busy */
 };
 
@@ -134,7 +143,9 @@ void link_flush_ack(struct link *link, struct step *step);
 /* Ends the connection; the carrier answers with REPL_PEER_DOWN. */
 void link_fail(struct link *link, const char *why, struct step *step);
 struct mono_ms link_deadline(const struct link *link, const struct step *step);
-/* Queues a part of a log to be sent again; dropped at the limit (asked again at the next hello). */
+/* Queues a part of a log to be sent again; dropped when `limit` are waiting (0: no limit). What a
+ * peer wants has one, and it asks again at the next hello; what a plan holds is as many as our own
+ * logs, and the adopted cursor counts on all of it. */
 void link_queue_replay(struct link *link, const struct log_name *log, uint64_t from_seq,
                        size_t limit, struct step *step);
 

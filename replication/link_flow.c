@@ -43,6 +43,7 @@ void link_flow_sent(struct link *link, size_t octets, struct step *step)
   link->sent += octets;
   if (link->mark_octets == 0) {
     link->mark_octets = link->sent;
+    link->mark_ahead = link->sent - link->sent_reported;
     link->mark_at = step->now.mono;
   }
   link->tokens -= (double)octets;
@@ -78,13 +79,21 @@ static void adapt_window(struct link *link, struct mono_ms now)
     link->delay_base_ms = delay;
   }
   int64_t queued = delay - link->delay_base_ms;
-  if (queued <= QUEUE_LOW_MS && link->limited) {
+  /* A probe with little before it comes back soon on any link: that says nothing of the window. */
+  if (queued <= QUEUE_LOW_MS && link->limited && link->mark_ahead * 2 >= link->window) {
     link->window = smaller(link->window * 2, LINK_WINDOW_MAX);
   } else if (queued >= QUEUE_HIGH_MS) {
     uint64_t fits = link->rate * (uint64_t)(link->delay_base_ms + LINK_FRAME_MS) / 1000;
     link->window = smaller(larger(fits, LINK_WINDOW_MIN), link->window);
   }
   link->limited = false;
+}
+
+/* The probe isn't back and has already been away too long. */
+static bool is_late(const struct link *link, struct mono_ms now)
+{
+  return link->delay_base_ms >= 0 &&
+         now.ms - link->mark_at.ms >= link->delay_base_ms + QUEUE_HIGH_MS;
 }
 
 void link_flow_reported(struct link *link, uint64_t received, struct step *step)
@@ -97,13 +106,10 @@ void link_flow_reported(struct link *link, uint64_t received, struct step *step)
   if (octets == 0) {
     return;
   }
-  bool was_limited = link->limited;
   measure_rate(link, octets, step->now.mono);
   link->sent_reported = received;
-  if (link->mark_octets != 0 && received >= link->mark_octets) {
+  if (link->mark_octets != 0 && (received >= link->mark_octets || is_late(link, step->now.mono))) {
     adapt_window(link, step->now.mono);
-  } else {
-    link->limited = was_limited;
   }
 }
 
@@ -122,7 +128,10 @@ size_t link_flow_room(struct link *link, struct step *step)
   uint64_t rate = step->node->settings.rate_octets_s;
   if (rate != 0) {
     refill_tokens(link, rate, step->now.mono);
+    link->tokens_due.ms = 0;
     if (link->tokens <= 0) {
+      int64_t wait = (int64_t)(-link->tokens * 1000.0 / (double)rate) + 1;
+      link->tokens_due.ms = step->now.mono.ms + wait;
       return 0;
     }
   }

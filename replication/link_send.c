@@ -10,6 +10,7 @@
 #include "record/check.h"
 
 #define MESSAGE_HEAD_OCTETS 64 /* of `commits`, beside its commits */
+#define ANSWER_HEAD_OCTETS 32  /* of `answer`, beside its body */
 
 /* Hands one frame to the carrier, who owns its octets from here. */
 static void hand_over(struct link *link, struct bytes *frame, struct step *step)
@@ -17,12 +18,12 @@ static void hand_over(struct link *link, struct bytes *frame, struct step *step)
   struct repl_effect *effect = step_effect(step, REPL_SEND, link);
   effect->octets = *frame;
   *frame = (struct bytes){0};
-  link->sent_at = step->now.mono;
 }
 
 static void send_frame(struct link *link, struct bytes *frame, struct step *step)
 {
   link_flow_sent(link, frame->size, step);
+  link->sent_at = step->now.mono; /* acks don't count: they say nothing of our own heads */
   hand_over(link, frame, step);
 }
 
@@ -75,25 +76,43 @@ void link_send_want(struct link *link, const struct message_want *want, struct s
 
 void link_queue_answer(struct link *link, const struct message_answer *answer, struct step *step)
 {
-  if (link->state != LINK_UP || link->answer_count == LINK_ANSWERS_MAX) {
+  struct bytes message = {0};
+  struct message_answer given = *answer;
+  size_t queued = 0;
+  for (unsigned i = 0; i < link->answer_count; i++) {
+    queued += link->answers[i].size;
+  }
+  if (given.body.size > ANSWER_BYTES_MAX - ANSWER_HEAD_OCTETS) {
+    given.status = STATUS_TOO_LARGE;
+    given.body = (struct bytes_view){0};
+  }
+  if (link->state != LINK_UP || link->answer_count == LINK_ANSWERS_MAX ||
+      queued + given.body.size > LINK_ANSWERS_OCTETS_MAX) {
     return; /* who asked gives up by its own timeout */
   }
-  struct bytes *message = &link->answers[link->answer_count];
-  *message = (struct bytes){0};
-  step_check(step, message_write_answer(answer, message));
-  link->answer_count++;
+  step_check(step, message_write_answer(&given, &message));
+  link->answers[link->answer_count++] = message;
+}
+
+/* What has been sent goes, so that wants that keep coming don't let the list grow. */
+static void compact_replays(struct link_lane *lane)
+{
+  if (lane->replay_at > 0 && lane->replay_at >= lane->replay_count / 2) {
+    lane->replay_count -= lane->replay_at;
+    memmove(lane->replays, lane->replays + lane->replay_at,
+            lane->replay_count * sizeof(*lane->replays));
+    lane->replay_at = 0;
+  }
 }
 
 void link_queue_replay(struct link *link, const struct log_name *log, uint64_t from_seq,
                        size_t limit, struct step *step)
 {
   struct link_lane *lane = &link->lanes[log->lane];
-  if (lane->replay_count - lane->replay_at >= limit) {
+  if (limit != 0 && lane->replay_count - lane->replay_at >= limit) {
     return;
   }
-  if (lane->replay_at == lane->replay_count) {
-    lane->replay_at = lane->replay_count = 0;
-  }
+  compact_replays(lane);
   /* Room for doubling from 16: a power of two says when to grow. */
   size_t count = lane->replay_count;
   if (count == 0 || (count >= 16 && (count & (count - 1)) == 0)) {
@@ -108,23 +127,31 @@ void link_queue_replay(struct link *link, const struct log_name *log, uint64_t f
   lane->replays[lane->replay_count++] = (struct repl_replay){*log, from_seq};
 }
 
-static void load(struct link *link, unsigned number, struct step *step)
+static void load(struct link *link, unsigned number, bool replay, size_t count_max,
+                 struct step *step)
 {
   struct link_lane *lane = &link->lanes[number];
-  struct repl_effect *effect;
-  if (lane->replay_at < lane->replay_count) {
-    effect = step_effect(step, REPL_LOAD_LOG, link);
+  struct repl_effect *effect = step_effect(step, replay ? REPL_LOAD_LOG : REPL_LOAD, link);
+  effect->position = lane->next;
+  if (replay) {
     effect->log = lane->replays[lane->replay_at].log;
     effect->position = lane->replays[lane->replay_at].from_seq;
-  } else {
-    effect = step_effect(step, REPL_LOAD, link);
-    effect->position = lane->next;
   }
   size_t frame = link_flow_frame_max(link);
   size_t most = FRAME_PLAIN_MAX - MESSAGE_HEAD_OCTETS - 8 * REPL_LOADED_MAX;
   effect->octets_max = frame > most ? most : frame;
+  effect->count = count_max;
   effect->lane = (uint8_t)number;
   lane->loading = true;
+  lane->replay_before = replay;
+}
+
+/* Whether the outbox may go on: a cursor stands, and what is not yet acknowledged leaves room. */
+static bool outbox_is_open(const struct link_lane *lane, const struct step *step)
+{
+  return !lane->resync && lane->next != 0 && lane->next <= lane->end &&
+         lane->unacked_count < LINK_UNACKED_MAX &&
+         (lane->unacked_octets < step->node->settings.window_octets || lane->unacked_count == 0);
 }
 
 /* The peer adopts this cursor when it has taken what was sent again in the lane. */
@@ -149,8 +176,10 @@ static bool lane_fill(struct link *link, unsigned number, struct step *step)
   if (lane->loading) {
     return false;
   }
-  if (lane->replay_at < lane->replay_count) {
-    load(link, number, step);
+  bool open = outbox_is_open(lane, step);
+  /* In turns: a long log that somebody wants again doesn't hold up what is new. */
+  if (lane->replay_at < lane->replay_count && !(open && lane->replay_before)) {
+    load(link, number, true, REPL_LOADED_MAX, step);
     return false;
   }
   if (lane->resync) {
@@ -160,9 +189,8 @@ static bool lane_fill(struct link *link, unsigned number, struct step *step)
     write_adopt(lane, number, step);
     return true;
   }
-  if (lane->next != 0 && lane->next <= lane->end && lane->unacked_count < LINK_UNACKED_MAX &&
-      (lane->unacked_octets < step->node->settings.window_octets || lane->unacked_count == 0)) {
-    load(link, number, step);
+  if (open) {
+    load(link, number, false, REPL_LOADED_MAX, step);
   }
   return false;
 }
@@ -193,6 +221,15 @@ static bool pump_lane(struct link *link, unsigned number, size_t room, struct st
   return true;
 }
 
+/* The next page of our heads; it comes back with REPL_HEADS_READ. */
+static void pump_heads(struct link *link, struct step *step)
+{
+  if (link->heads_due) {
+    link->heads_due = false;
+    step_effect(step, REPL_READ_HEADS, link)->position = link->heads_next;
+  }
+}
+
 void link_pump(struct link *link, struct step *step)
 {
   while (link->state == LINK_UP && step->status == STATUS_OK) {
@@ -200,6 +237,7 @@ void link_pump(struct link *link, struct step *step)
     if (room == 0) {
       return;
     }
+    pump_heads(link, step);
     if (pump_lane(link, LANE_URGENT, room, step) || pump_answers(link, room, step) ||
         pump_lane(link, LANE_NORMAL, room, step) || pump_lane(link, LANE_BULK, room, step)) {
       continue;
@@ -292,12 +330,15 @@ void link_loaded(struct link *link, const struct repl_loaded *loaded, struct ste
   }
   lane->loading = false;
   size_t count = entries_that_fit(loaded);
+  if (loaded->from_log && count < loaded->count) {
+    load(link, loaded->lane, true, count, step); /* a log's entries don't say where to go on */
+    return;
+  }
   for (size_t i = 0; i < count; i++) {
     send_certificate(link, &loaded->entries[i].certificate, step);
     commits[i] = (struct outgoing_commit){loaded->entries[i].raw_size, loaded->entries[i].zstd};
   }
   if (loaded->from_log) {
-    CHECK(count == loaded->count); /* the carrier asked for what fits */
     lane->replays[lane->replay_at].from_seq = loaded->next_seq;
     lane->replay_at += loaded->next_seq == 0 ? 1 : 0;
   } else if (count == 0) {

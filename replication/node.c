@@ -126,6 +126,11 @@ void repl_effects_close(struct repl_effects *effects)
 
 /* ---- what is refused, and asked for again ---- */
 
+static struct link *link_of(struct repl_node *node, uint16_t neighbour)
+{
+  return neighbour < node->link_slots ? node->links[neighbour] : NULL;
+}
+
 static bool log_equal(const struct log_name *a, const struct log_name *b)
 {
   return a->lane == b->lane && memcmp(a->origin.octets, b->origin.octets, KEY_SIZE) == 0 &&
@@ -190,33 +195,50 @@ void node_note_refused(struct repl_node *node, uint16_t neighbour,
                        const struct repl_refused *refused, struct step *step)
 {
   struct quarantined *entry = add_quarantined(node, neighbour, &refused->log, refused->want_seq);
-  struct link *link = neighbour < node->link_slots ? node->links[neighbour] : NULL;
+  struct link *link = link_of(node, neighbour);
   if (entry == NULL || link == NULL || link->state != LINK_UP) {
     return;
   }
   entry->want_seq = refused->want_seq;
-  /* A hole is asked for at once, but once a connection: what stays missing is not there. */
-  if (refused->verdict == VERDICT_GAP && entry->wanted_generation != link->generation) {
+  /* A hole is asked for at once, but once a connection: what stays missing is not there. The same
+   * goes where the certificate has come while the refusal was being made durable. */
+  bool helps = refused->verdict == VERDICT_GAP ||
+               (refused->verdict == VERDICT_UNKNOWN_CERTIFICATE &&
+                certificates_of_key(&node->certificates, &refused->log.origin) != NULL);
+  if (helps && entry->wanted_generation != link->generation) {
     entry->wanted_generation = link->generation;
     want_log(link, entry, step);
   }
 }
 
-void node_forget_refused(struct repl_node *node, uint16_t neighbour, const struct log_name *log)
+void node_forget_refused(struct repl_node *node, uint16_t neighbour, const struct log_name *log,
+                         uint64_t seq)
 {
   struct quarantined *entry = find_quarantined(node, neighbour, log);
-  if (entry != NULL) {
+  if (entry != NULL && seq >= entry->want_seq) {
     *entry = node->quarantined[--node->quarantined_count];
   }
 }
 
-void node_ask_quarantined(struct repl_node *node, struct link *link, const struct node_key *origin,
-                          struct step *step)
+void node_ask_quarantined(struct repl_node *node, struct link *link, struct step *step)
 {
   for (size_t i = 0; i < node->quarantined_count; i++) {
     struct quarantined *entry = &node->quarantined[i];
-    if (entry->neighbour == link->neighbour && link->state == LINK_UP &&
-        (origin == NULL || memcmp(origin->octets, entry->log.origin.octets, KEY_SIZE) == 0)) {
+    if (entry->neighbour == link->neighbour && link->state == LINK_UP) {
+      entry->wanted_generation = link->generation;
+      want_log(link, entry, step);
+    }
+  }
+}
+
+/* A certificate of that origin came: what was refused of it is wanted again, wherever it was. */
+static void ask_origin(struct repl_node *node, const struct node_key *origin, struct step *step)
+{
+  for (size_t i = 0; i < node->quarantined_count; i++) {
+    struct quarantined *entry = &node->quarantined[i];
+    struct link *link = link_of(node, entry->neighbour);
+    if (link != NULL && link->state == LINK_UP &&
+        memcmp(origin->octets, entry->log.origin.octets, KEY_SIZE) == 0) {
       entry->wanted_generation = link->generation;
       want_log(link, entry, step);
     }
@@ -244,11 +266,7 @@ void node_take_certificate(struct repl_node *node, struct link *from, struct mes
   message_retain(message);
   const struct certificate *taken =
       &node->certificates.items[node->certificates.count - 1]->certificate;
-  for (size_t i = 0; i < node->link_slots; i++) {
-    if (node->links[i] != NULL) {
-      node_ask_quarantined(node, node->links[i], &taken->key, step);
-    }
-  }
+  ask_origin(node, &taken->key, step);
 }
 
 void node_take_commits(struct repl_node *node, struct link *from, struct message *message,
@@ -281,8 +299,9 @@ static void take_persisted(struct repl_node *node, const struct repl_event *even
     for (unsigned i = 0; i < commits->count; i++) {
       const struct commit_header *header = &commits->items[i].commit.header;
       struct log_name log = {header->origin, header->store, header->lane};
-      if (commits->items[i].verdict == VERDICT_OK) {
-        node_forget_refused(node, event->neighbour, &log);
+      enum verdict verdict = commits->items[i].verdict;
+      if (verdict == VERDICT_OK || verdict == VERDICT_DUPLICATE) {
+        node_forget_refused(node, event->neighbour, &log, header->seq);
       }
     }
   }
@@ -295,11 +314,6 @@ static void take_persisted(struct repl_node *node, const struct repl_event *even
 }
 
 /* ---- the step ---- */
-
-static struct link *link_of(struct repl_node *node, uint16_t neighbour)
-{
-  return neighbour < node->link_slots ? node->links[neighbour] : NULL;
-}
 
 static struct link *make_link(struct repl_node *node, uint16_t neighbour, struct step *step)
 {
@@ -412,7 +426,7 @@ static void take_link_event(struct repl_node *node, const struct repl_event *eve
     link_pump(link, step);
     break;
   case REPL_RETRY:
-    node_ask_quarantined(node, link, NULL, step);
+    node_ask_quarantined(node, link, step);
     break;
   default:
     break;

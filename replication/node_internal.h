@@ -74,9 +74,10 @@ MUST_USE enum verdict node_judge_commit(const struct repl_node *node, const stru
 /* node.c */
 void node_note_refused(struct repl_node *node, uint16_t neighbour,
                        const struct repl_refused *refused, struct step *step);
-void node_forget_refused(struct repl_node *node, uint16_t neighbour, const struct log_name *log);
-void node_ask_quarantined(struct repl_node *node, struct link *link, const struct node_key *origin,
-                          struct step *step);
+/* The log goes on at `seq`, from there or by another way. */
+void node_forget_refused(struct repl_node *node, uint16_t neighbour, const struct log_name *log,
+                         uint64_t seq);
+void node_ask_quarantined(struct repl_node *node, struct link *link, struct step *step);
 /* Takes a certificate that a neighbour or a bundle brought. */
 void node_take_certificate(struct repl_node *node, struct link *from, struct message *message,
                            struct step *step);

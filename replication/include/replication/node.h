@@ -22,7 +22,7 @@ struct repl_settings {
   struct address self;
   struct store_id store;
   struct hash root;       /* id of the root certificate */
-  uint64_t window_octets; /* sent and not yet acknowledged, a link */
+  uint64_t window_octets; /* sent and not yet acknowledged, a lane of a link */
   uint64_t rate_octets_s; /* 0: no limit of ours */
   uint32_t idle_ms;
   uint32_t dead_ms;  /* nothing heard at all */
@@ -163,16 +163,16 @@ enum repl_effect_type {
   REPL_PERSIST_ACK,      /* the neighbour holds our outbox up to `position`; may wait a while */
   REPL_PERSIST_REFUSALS, /* what the neighbour refused (message ack); may wait a while */
   REPL_PERSIST_CURSOR,   /* adopt */
-  REPL_LOAD,             /* outbox entries from `position` on */
-  REPL_LOAD_LOG,         /* a log from `position` (a seq) on, as the neighbour may see it */
-  REPL_CHECK_CURSORS,    /* do `cursors` stand in our outbox? */
-  REPL_READ_HEADS,       /* of logs that come from this neighbour, from `position` on */
-  REPL_PLAN_RESYNC,      /* compare `heads`, `count` with what we show it */
-  REPL_QUERY,            /* a neighbour asks; answer by REPL_REPLY */
-  REPL_ANSWERED,         /* to our REPL_ASK */
-  REPL_NOTICE,           /* for the log: `text` */
-  REPL_UP,               /* the link is up: hello came and is accepted */
-  REPL_HOLD,             /* the peer is busy: `position` ms */
+  REPL_LOAD,             /* outbox entries from `position` on, at most `count` */
+  REPL_LOAD_LOG,      /* a log from `position` (a seq) on, as the neighbour may see it; likewise */
+  REPL_CHECK_CURSORS, /* do `cursors` stand in our outbox? */
+  REPL_READ_HEADS,    /* of logs that come from this neighbour, from `position` on */
+  REPL_PLAN_RESYNC,   /* compare `heads`, `count` with what we show it */
+  REPL_QUERY,         /* a neighbour asks; answer by REPL_REPLY */
+  REPL_ANSWERED,      /* to our REPL_ASK */
+  REPL_NOTICE,        /* for the log: `text` */
+  REPL_UP,            /* the link is up: hello came and is accepted */
+  REPL_HOLD,          /* the peer is busy: `position` ms */
 };
 
 struct repl_effect {
@@ -187,7 +187,7 @@ struct repl_effect {
   struct bytes octets;
   struct message *message; /* the effect holds a reference */
   struct log_name log;
-  const char *text;                /* static */
+  const char *text;          /* static */
   struct heads_entry *heads; /* `count` of them, the effect's own */
   size_t count;
   struct link_cursor cursors[LANE_COUNT];
