@@ -31,8 +31,10 @@ bool bundle_waits(const struct core *core)
   return core->import_first != NULL || core->drop_first != NULL;
 }
 
-/* Steps the node with one message and takes what it wants persisted as this import's. */
-static void step_message(struct core *core, struct message *message, struct core_import *import)
+/* Steps the node with one message and takes what it wants persisted as this import's. What is
+ * refused is kept under `neighbour`. */
+static void step_message(struct core *core, struct message *message, uint16_t neighbour,
+                         struct core_import *import)
 {
   struct repl_effects before = core->effects;
   memset(&core->effects, 0, sizeof(core->effects));
@@ -43,6 +45,7 @@ static void step_message(struct core *core, struct message *message, struct core
   for (size_t i = 0; i < mine.count; i++) {
     struct repl_effect *effect = &mine.items[i];
     if (effect->type == REPL_PERSIST_COMMITS || effect->type == REPL_PERSIST_CERTIFICATE) {
+      effect->neighbour = neighbour;
       txn_add_effect(core, effect, import);
     } else if (effect->type == REPL_SEND) {
       peers_send(core, core->peers, effect, &effect->octets);
@@ -59,7 +62,7 @@ static enum status queue_entry(struct core *core, enum bundle_entry type, struct
   enum status status = type == BUNDLE_CERTIFICATE ? message_of_certificate(octets, &message)
                                                   : message_of_commit(octets, &message);
   if (status == STATUS_OK) {
-    step_message(core, message, import);
+    step_message(core, message, NEIGHBOUR_NONE, import);
     message_release(message);
   }
   return status;
@@ -161,7 +164,7 @@ static bool retry_entry(void *context, const struct quarantine_entry *entry)
   struct message *message;
   walk->retry->retried++;
   if (message_of_commit(entry->octets, &message) == STATUS_OK) {
-    step_message(walk->core, message, NULL);
+    step_message(walk->core, message, entry->neighbour, NULL);
     message_release(message);
   }
   struct repl_event event = {.type = REPL_RETRY, .neighbour = entry->neighbour};

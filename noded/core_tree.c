@@ -127,34 +127,49 @@ static void write_child(struct core *core, const struct neighbour *child, struct
   (*count)++;
 }
 
-static bool holds(const struct core *core, const struct certificate *certificate)
+struct below {
+  struct address address;
+  size_t index; /* of the certificate: the last one for an address holds */
+};
+
+static int below_compare(const void *a, const void *b)
 {
-  /* One row an address: by the certificate that came last for it. */
-  const struct certificate *other;
-  bool after = false;
-  for (size_t i = 0; (other = repl_node_certificate_at(core->node, i)) != NULL; i++) {
-    after = after || other == certificate;
-    if (after && other != certificate && address_equal(&other->address, &certificate->address)) {
-      return false;
-    }
-  }
-  return true;
+  const struct below *x = a;
+  const struct below *y = b;
+  int order = address_compare(&x->address, &y->address);
+  return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-/* Nodes below a child that could not be asked. */
+/* Nodes below a child that could not be asked, by address, as the certificates known here name
+ * them. */
 static void write_unknown_below(struct core *core, const struct address *top, struct writer *writer,
                                 uint32_t *count)
 {
   const struct certificate *certificate;
-  for (size_t i = 0; (certificate = repl_node_certificate_at(core->node, i)) != NULL; i++) {
-    if (certificate->address.size == 0 || address_equal(&certificate->address, top) ||
-        !address_within(&certificate->address, top) || !holds(core, certificate)) {
+  size_t found = 0, total = 0;
+  while (repl_node_certificate_at(core->node, total) != NULL) {
+    total++;
+  }
+  struct below *below = calloc(total + 1, sizeof(*below));
+  for (size_t i = 0; below != NULL && i < total; i++) {
+    certificate = repl_node_certificate_at(core->node, i);
+    if (certificate->address.size != 0 && address_within(&certificate->address, top) &&
+        !address_equal(&certificate->address, top)) {
+      below[found++] = (struct below){certificate->address, i};
+    }
+  }
+  if (found > 0) {
+    qsort(below, found, sizeof(*below), below_compare);
+  }
+  for (size_t i = 0; i < found; i++) {
+    if (i > 0 && address_equal(&below[i].address, &below[i - 1].address)) {
       continue;
     }
-    struct row row = {.address = &certificate->address, .state = "unknown", .version = ""};
+    struct row row = {.address = &below[i].address, .state = "unknown", .version = ""};
     write_row(writer, &row);
     (*count)++;
   }
+  free(below);
 }
 
 /* ---- answers ---- */

@@ -130,7 +130,8 @@ static void process_prepare(void)
   struct rlimit files;
   umask(077);
   mallopt(M_ARENA_MAX, 2);
-  mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+  mallopt(M_MMAP_THRESHOLD, 8 * 1024 * 1024);
+  mallopt(M_TRIM_THRESHOLD, 2 * 1024 * 1024);
   (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   signal(SIGPIPE, SIG_IGN);
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

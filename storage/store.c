@@ -18,7 +18,7 @@
 
 void store_settings_default(struct store_settings *settings)
 {
-  *settings = (struct store_settings){.map_bytes = 64ull << 30, .zstd_level = 3};
+  *settings = (struct store_settings){.map_bytes = 64ull << 30, .zstd_level = 1};
 }
 
 __attribute__((format(printf, 2, 3))) static void explain(char *reason, const char *format, ...)

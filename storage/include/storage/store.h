@@ -29,7 +29,7 @@ struct store_settings {
   int zstd_level;          /* for commits that we write ourselves */
   bool read_only;          /* for inspection beside a running daemon; takes no lock */
 };
-/* map 64 GiB, no quota, level 3. `path` stays NULL. */
+/* map 64 GiB, no quota, level 1. `path` stays NULL. */
 void store_settings_default(struct store_settings *settings);
 
 /* Who the store belongs to. */
