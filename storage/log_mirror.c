@@ -92,6 +92,7 @@ static enum status row_read(const struct store_txn *txn, struct bytes_view key,
   if (status != STATUS_OK)
     return status;
   out->seq = le_get(head.data, 8);
+  out->seq_parent = out->seq;
   memcpy(out->commit_id.octets, head.data + 8, HASH_SIZE);
   out->commits = le_get(head.data + 40, 8);
   out->arrived_at.ms = (int64_t)le_get(head.data + 48, 8);

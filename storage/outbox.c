@@ -63,6 +63,49 @@ static void entry_gone(struct neighbour_lane *state, const struct outbox_entry *
   state->pending_bytes = less(state->pending_bytes, entry->bytes);
 }
 
+/* The parent holds the commit now, and with it all before it in its log. */
+static enum status parent_holds(struct store_txn *txn, unsigned lane,
+                                const struct outbox_entry *entry)
+{
+  struct log_slot *slot;
+  enum status status;
+
+  if (entry->log == 0 || entry->log > txn->store->log_count)
+    return STATUS_CORRUPT;
+  slot = log_slot(txn->store, entry->log);
+  if (slot->id.lane != lane || entry->seq <= slot->seq_parent)
+    return STATUS_OK;
+  status = log_touch(txn, entry->log);
+  if (status == STATUS_OK)
+    slot->seq_parent = entry->seq;
+  return status;
+}
+
+enum status outbox_load(const struct store_txn *txn)
+{
+  struct store *store = txn->store;
+  struct outbox_entry entry;
+  struct walk walk;
+  uint8_t key[OUTBOX_KEY_SIZE];
+  enum status status = db_walk_open(txn, TABLE_OUTBOX, &walk);
+
+  layout_outbox_key(NEIGHBOUR_PARENT, 0, 0, key);
+  if (status == STATUS_OK)
+    status = db_walk_from(&walk, key, sizeof(key));
+  while (status == STATUS_OK && walk.key.size == OUTBOX_KEY_SIZE &&
+         be16_get(walk.key.data) == NEIGHBOUR_PARENT) {
+    /* Damage is for verify to tell, and for whoever reads the entry. */
+    if (layout_outbox_read(walk.value, &entry) && entry.log > 0 && entry.log <= store->log_count) {
+      struct log_slot *slot = log_slot(store, entry.log);
+      if (slot->id.lane == walk.key.data[2] && entry.seq <= slot->seq_parent)
+        slot->seq_parent = entry.seq - 1;
+    }
+    status = db_walk_next(&walk);
+  }
+  db_walk_close(&walk);
+  return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 enum status store_outbox_ack(struct store_txn *txn, uint16_t neighbour, unsigned lane,
                              uint64_t position)
 {
@@ -95,7 +138,10 @@ enum status store_outbox_ack(struct store_txn *txn, uint16_t neighbour, unsigned
       state->oldest_at = entry.queued_at;
       break;
     }
-    status = db_walk_delete(txn, &walk);
+    if (neighbour == NEIGHBOUR_PARENT)
+      status = parent_holds(txn, lane, &entry);
+    if (status == STATUS_OK)
+      status = db_walk_delete(txn, &walk);
     if (status == STATUS_OK) {
       entry_gone(state, &entry, at);
       status = db_walk_next(&walk);

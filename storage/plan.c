@@ -124,12 +124,16 @@ enum status history_add(struct store_txn *txn, const struct arrival *arrival, ui
                         const struct ref *ref, unsigned lane)
 {
   struct history *history = &txn->store->history;
+  const struct log_slot *slot;
   enum status status = STATUS_OK;
 
   if (ref->log == 0 || ref->log > txn->store->log_count)
     return STATUS_CORRUPT;
-  if (log_slot(txn->store, ref->log)->direction == neighbour)
+  slot = log_slot(txn->store, ref->log);
+  if (slot->direction == neighbour)
     return STATUS_OK;
+  if (neighbour == NEIGHBOUR_PARENT && ref->seq > slot->seq_parent)
+    lane = slot->id.lane;
   if (arrival != NULL && ref->log == arrival->log && ref->seq == arrival->commit->header.seq) {
     uint8_t shown[COMMIT_BITMAP_SIZE] = {0};
     bitmap_set(shown, ref->index);

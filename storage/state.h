@@ -25,6 +25,7 @@ struct log_slot {
   uint16_t direction; /* neighbour towards the origin; NEIGHBOUR_NONE: our own, or none known */
   uint32_t certificate;
   uint64_t seq;
+  uint64_t seq_parent; /* the parent has acknowledged every commit up to here */
   struct hash commit_id;
   uint64_t commits;
   struct wall_ms arrived_at;
@@ -422,8 +423,9 @@ MUST_USE enum status plan_queue(struct store_txn *txn, const struct arrival *arr
 /* Whether a record of that subject goes to the neighbour directly (not left to the backfill). */
 bool neighbour_takes(const struct neighbour_slot *slot, const struct subject *subject);
 
-/* Nothing goes back to where it came from; a record of the arrival's own commit (NULL: none) goes
- * to the plan instead. */
+/* In `lane`, that of the widening; but a commit that the parent may not hold yet must not overtake
+ * those before it in its log, and stays in its own. Nothing goes back to where it came from; a
+ * record of the arrival's own commit (NULL: none) goes to the plan instead. */
 MUST_USE enum status history_add(struct store_txn *txn, const struct arrival *arrival,
                                  uint16_t neighbour, const struct ref *ref, unsigned lane);
 /* Queues what was added. */
@@ -433,6 +435,8 @@ MUST_USE enum status history_queue(struct store_txn *txn);
 MUST_USE enum status outbox_push(struct store_txn *txn, uint16_t neighbour, unsigned lane,
                                  uint32_t log, uint64_t seq, const struct commit_value *value,
                                  const uint8_t *shown);
+/* At open: what the parent holds of each log, from what is still pending for it. */
+MUST_USE enum status outbox_load(const struct store_txn *txn);
 /* What goes out of a held commit: those records (`shown` NULL: all that are shown), those items
  * that the class may see. Position and tag are the caller's. */
 MUST_USE enum status outgoing_write(const struct store_txn *txn, const struct commit_value *value,

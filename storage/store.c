@@ -256,6 +256,8 @@ static enum status mirrors_load(struct store *store, const struct store_txn *txn
   if (status == STATUS_OK)
     status = logs_load(txn);
   if (status == STATUS_OK)
+    status = outbox_load(txn);
+  if (status == STATUS_OK)
     status = counters_load(txn);
   if (status == STATUS_OK) {
     logs_direct(store);
