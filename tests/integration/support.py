@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import sys
 import time
 import unittest
@@ -13,6 +14,7 @@ from harness.tree import Failure, Tree, four_tiers, wait_until  # noqa: E402,F40
 
 SANITIZED = bool(os.environ.get("NODED_SANITIZED"))
 PATIENCE = 60.0
+TROUBLE = re.compile("Sanitizer|runtime error:|check failed", re.ASCII)
 SETTINGS = {"link": {"retry_max_ms": 500}}
 
 
@@ -32,8 +34,27 @@ class TreeTest(unittest.TestCase):
             for node in self.tree.nodes.values():
                 print(f"--- {node.address}\n{node.log_text()[-1500:]}", file=sys.stderr)
             self.tree.keep = bool(os.environ.get("NODED_TEST_KEEP"))
-        self.tree.close()
+        self.end_cleanly(failed)
         print(f"{self.id()}: {time.monotonic() - self.began:.1f} s", flush=True)
+
+    def end_cleanly(self, failed):
+        """Every daemon that still runs must end with 0, and none may have said that its own
+        checks (CHECK, sanitizers) found something."""
+        wrong = []
+        try:
+            for node in self.tree.nodes.values():
+                if node.alive:
+                    node.thaw()
+                    code = node.stop()
+                    if code != 0:
+                        wrong.append(f"{node.address} ended with {code}")
+                text = node.log_text()
+                if TROUBLE.search(text):
+                    wrong.append(f"{node.address}: {text[-3000:]}")
+        finally:
+            self.tree.close()
+        if not failed:
+            self.assertEqual(wrong, [], "\n".join(wrong))
 
     def whole_tree(self, *more, settings=None):
         """d, d/s, d/s/c, d/s/c/g and `more`, all running and linked; the four of them."""
