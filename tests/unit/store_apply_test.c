@@ -259,12 +259,38 @@ static void test_many_records(void **state)
   assert_ok(store_subject_get(txn, &subject, &info));
   assert_int_equal(info.records, 4096);
   assert_ok(store_commit(txn));
-  /* The history of all goes up by one record that widens. */
+  /* The history of all goes up by one record that widens: in its lane once the parent holds the
+   * commits withheld. */
+  assert_int_equal(ship(world, tree->community, tree->street).commits, 4096);
   say.up = TIER_DISTRICT;
   actor_say(world, tree->community, LANE_URGENT, &say, 1);
-  assert_int_equal(lane_of(tree->community, tree->street, LANE_NORMAL)->pending_records, 0);
-  assert_int_equal(lane_of(tree->community, tree->street, LANE_NORMAL)->pending_commits, 4096);
+  assert_int_equal(lane_of(tree->community, tree->street, LANE_NORMAL)->pending_commits, 0);
   assert_int_equal(lane_of(tree->community, tree->street, LANE_URGENT)->pending_records, 4097);
+  assert_int_equal(ship(world, tree->community, tree->street).records, 4097);
+  assert_int_equal(subject_count(world, tree->street, &subject).records, 4097);
+}
+
+/* History must not overtake its log: what the parent does not hold yet stays in its lane. */
+static void test_no_overtaking(void **state)
+{
+  struct tree *tree = *state;
+  struct world *world = &tree->world;
+  struct subject subjects[2];
+  struct say say = {.found = true, .up = TIER_COMMUNITY};
+  struct shipped shipped;
+  for (size_t i = 0; i < 2; i++) {
+    say.subject = &subjects[i];
+    actor_take(world, tree->community, commit_make(world, tree->grid, LANE_NORMAL, &say, 1));
+  }
+  struct say escalate = {.subject = &subjects[1], .gen = 2, .up = TIER_DISTRICT};
+  actor_reopen(world, tree->community);
+  actor_say(world, tree->community, LANE_URGENT, &escalate, 1);
+  assert_int_equal(lane_of(tree->community, tree->street, LANE_URGENT)->pending_commits, 1);
+  shipped = ship(world, tree->community, tree->street);
+  assert_int_equal(shipped.taken, 4);
+  assert_int_equal(subject_count(world, tree->street, &subjects[1]).records, 2);
+  assert_int_equal(subject_count(world, tree->street, &subjects[1]).marked, 0);
+  assert_int_equal(subject_count(world, tree->street, &subjects[0]).records, 0);
 }
 
 struct beside {
@@ -394,6 +420,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_merge_items, setup, teardown),
       cmocka_unit_test_setup_teardown(test_counters_and_tags, setup, teardown),
       cmocka_unit_test_setup_teardown(test_many_records, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_no_overtaking, setup, teardown),
       cmocka_unit_test_setup_teardown(test_reader_beside, setup, teardown),
       cmocka_unit_test_setup_teardown(test_log_read_and_digest, setup, teardown),
   };
