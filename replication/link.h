@@ -99,6 +99,8 @@ struct link {
   bool rate_limited;     /* the window held us back since then */
   bool limited;          /* ... and since the last probe came back */
   int64_t delay_base_ms; /* lowest delay seen; -1: none */
+  uint8_t crowded;       /* measurements in a row with a queue, though the window is the least */
+  int64_t crowded_ms;    /* lowest delay in these */
   double tokens;         /* of the configured rate */
   struct mono_ms tokens_at;
   struct mono_ms tokens_due; /* sending waits for tokens until then; 0: it doesn't */

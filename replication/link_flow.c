@@ -11,6 +11,7 @@
 #define QUEUE_LOW_MS 100
 #define QUEUE_HIGH_MS 400
 #define RATE_INTERVAL_MS 50
+#define CROWDED_MAX 4
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
@@ -41,7 +42,8 @@ void link_flow_sent(struct link *link, size_t octets, struct step *step)
     link->rate_octets = 0;
   }
   link->sent += octets;
-  if (link->mark_octets == 0) {
+  /* The probe is the last frame of those that went at once: they come back in one report. */
+  if (link->mark_octets == 0 || link->mark_at.ms == step->now.mono.ms) {
     link->mark_octets = link->sent;
     link->mark_ahead = link->sent - link->sent_reported;
     link->mark_at = step->now.mono;
@@ -71,6 +73,23 @@ static void measure_rate(struct link *link, uint64_t octets, struct mono_ms now)
   link->rate_limited = false;
 }
 
+/* The least window leaves no queue of ours: where the delay stays high all the same, again and
+ * again, the way has become longer. */
+static void judge_crowded(struct link *link, int64_t delay)
+{
+  if (link->window > LINK_WINDOW_MIN) {
+    link->crowded = 0;
+    return;
+  }
+  if (link->crowded == 0 || delay < link->crowded_ms) {
+    link->crowded_ms = delay;
+  }
+  if (++link->crowded == CROWDED_MAX) {
+    link->delay_base_ms = link->crowded_ms;
+    link->crowded = 0;
+  }
+}
+
 static void adapt_window(struct link *link, struct mono_ms now)
 {
   int64_t delay = now.ms - link->mark_at.ms;
@@ -83,8 +102,12 @@ static void adapt_window(struct link *link, struct mono_ms now)
   if (queued <= QUEUE_LOW_MS && link->limited && link->mark_ahead * 2 >= link->window) {
     link->window = smaller(link->window * 2, LINK_WINDOW_MAX);
   } else if (queued >= QUEUE_HIGH_MS) {
+    judge_crowded(link, delay);
     uint64_t fits = link->rate * (uint64_t)(link->delay_base_ms + LINK_FRAME_MS) / 1000;
     link->window = smaller(larger(fits, LINK_WINDOW_MIN), link->window);
+  }
+  if (queued < QUEUE_HIGH_MS) {
+    link->crowded = 0;
   }
   link->limited = false;
 }
