@@ -198,9 +198,19 @@ static void fill_salt(struct core *core, uint8_t salt[SALT_SIZE])
   core->salts_left -= SALT_SIZE;
 }
 
+/* A draft as encoded in the scratch buffer. */
+struct written {
+  size_t end; /* of its octets in the buffer */
+  size_t size_max;
+  uint8_t see_all;
+  struct hash leaf;
+};
+
 /* Encodes one draft at the end of the scratch buffer. */
-static enum status write_record(struct core *core, struct core_append *append, size_t at)
+static enum status write_record(struct core *core, struct core_append *append, size_t at,
+                                struct written *written)
 {
+  struct record read;
   const struct core_draft *draft = &append->drafts[at];
   const struct core_appended *appended = &append->appended[at];
   struct item_draft items[RECORD_ITEMS_MAX];
@@ -223,7 +233,10 @@ static enum status write_record(struct core *core, struct core_append *append, s
       .item_count = draft->item_count,
       .items = items,
   };
-  enum status status = record_write(&record, &core->scratch);
+  enum status status = record_write_leaf(&record, &core->scratch, &read, &written->leaf);
+  written->end = core->scratch.size;
+  written->size_max = read.size_max;
+  written->see_all = read.see_all;
   if (status == STATUS_INVALID_ARGUMENT || status == STATUS_TOO_LARGE) {
     return refuse(append, at, status,
                   status == STATUS_TOO_LARGE ? "the record is larger than 32 KiB"
@@ -233,18 +246,20 @@ static enum status write_record(struct core *core, struct core_append *append, s
 }
 
 static enum status add_record(struct core *core, struct store_txn *txn, struct core_append *append,
-                              size_t at, struct bytes_view octets)
+                              size_t at, struct bytes_view octets, const struct written *written)
 {
   unsigned lane = append->drafts[at].lane;
   struct commit_builder *builder = builder_of(core, lane);
   if (builder == NULL) {
     return STATUS_NO_MEMORY;
   }
-  enum status status = commit_builder_add(builder, octets);
+  enum status status = commit_builder_add_written(builder, octets, written->size_max,
+                                                  written->see_all, &written->leaf);
   if (status == STATUS_TOO_LARGE) {
     status = finish_commit(core, txn, lane);
     if (status == STATUS_OK) {
-      status = commit_builder_add(builder, octets);
+      status = commit_builder_add_written(builder, octets, written->size_max, written->see_all,
+                                          &written->leaf);
     }
   }
   if (status == STATUS_OK) {
@@ -283,7 +298,7 @@ static enum status next_gen(struct core *core, struct store_txn *txn, struct cor
 }
 
 static enum status encode_draft(struct core *core, struct store_txn *txn,
-                                struct core_append *append, size_t at)
+                                struct core_append *append, size_t at, struct written *written)
 {
   const struct core_draft *draft = &append->drafts[at];
   struct core_appended *appended = &append->appended[at];
@@ -299,33 +314,32 @@ static enum status encode_draft(struct core *core, struct store_txn *txn,
   } else {
     status = next_gen(core, txn, append, at);
   }
-  return status == STATUS_OK ? write_record(core, append, at) : status;
+  return status == STATUS_OK ? write_record(core, append, at, written) : status;
 }
 
 /* All drafts are encoded, and refused if need be, before the first of them is written. */
 static enum status run_one(struct core *core, struct store_txn *txn, struct core_append *append)
 {
-  size_t *ends = arena_alloc(&core->arena, (append->count + 1) * sizeof(*ends));
-  if (ends == NULL) {
+  struct written *written = arena_alloc(&core->arena, (append->count + 1) * sizeof(*written));
+  if (written == NULL) {
     return STATUS_NO_MEMORY;
   }
   bytes_clear(&core->scratch);
   for (size_t i = 0; i < append->count; i++) {
-    enum status status = encode_draft(core, txn, append, i);
+    enum status status = encode_draft(core, txn, append, i, &written[i]);
     if (status != STATUS_OK) {
       return status;
     }
-    ends[i] = core->scratch.size;
   }
   size_t at = 0;
   for (size_t i = 0; i < append->count; i++) {
-    struct bytes_view octets = bytes_view_of(core->scratch.data + at, ends[i] - at);
-    enum status status = add_record(core, txn, append, i, octets);
+    struct bytes_view octets = bytes_view_of(core->scratch.data + at, written[i].end - at);
+    enum status status = add_record(core, txn, append, i, octets, &written[i]);
     CHECK(status != STATUS_MALFORMED && status != STATUS_TOO_LARGE);
     if (status != STATUS_OK) {
       return status;
     }
-    at = ends[i];
+    at = written[i].end;
   }
   return STATUS_OK;
 }

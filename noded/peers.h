@@ -30,7 +30,7 @@ void peers_disconnect(struct core *core, struct peers *peers, const struct repl_
 /* The link said hello: the next failure is redialed from the shortest pause. */
 void peers_link_up(struct core *core, struct peers *peers, const struct repl_effect *effect);
 /* A child that waited for its number has it now. */
-void peers_child_known(struct core *core, struct peers *peers, uint32_t peer, uint16_t neighbour);
+void peers_child_known(struct core *core, struct peers *peers, uint32_t id, uint16_t neighbour);
 void peers_disconnect_all(struct core *core, struct peers *peers, const char *why);
 /* Since when a neighbour is in its present state. */
 struct wall_ms peers_since(const struct peers *peers, uint16_t neighbour, bool *connected);

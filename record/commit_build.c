@@ -22,17 +22,11 @@ void commit_builder_reset(struct commit_builder *builder)
   builder->size_max = 0;
 }
 
-enum status commit_builder_add(struct commit_builder *builder, struct bytes_view octets)
+enum status commit_builder_add_written(struct commit_builder *builder, struct bytes_view octets,
+                                       size_t size_max, uint8_t see_all, const struct hash *leaf)
 {
-  struct record record;
-  struct hash leaf;
-  enum status status = record_read_leaf(octets, &record, &leaf);
-  if (status != STATUS_OK) {
-    return STATUS_MALFORMED;
-  }
   if (builder->count == COMMIT_RECORDS_MAX ||
-      builder->size_max + record.size_max + PAIR_OVERHEAD_MAX + COMMIT_OVERHEAD_MAX >
-          COMMIT_BYTES_MAX) {
+      builder->size_max + size_max + PAIR_OVERHEAD_MAX + COMMIT_OVERHEAD_MAX > COMMIT_BYTES_MAX) {
     return STATUS_TOO_LARGE;
   }
   size_t mark = builder->records.size;
@@ -41,16 +35,26 @@ enum status commit_builder_add(struct commit_builder *builder, struct bytes_view
   writer_array(&writer, 2);
   writer_uint(&writer, builder->count);
   writer_raw(&writer, octets);
-  status = writer_finish(&writer);
+  enum status status = writer_finish(&writer);
   if (status != STATUS_OK) {
     builder->records.size = mark;
     return status;
   }
-  builder->see_all = builder->count == 0 ? record.see_all : builder->see_all & record.see_all;
-  builder->size_max += record.size_max + PAIR_OVERHEAD_MAX;
-  builder->leaves[builder->count] = leaf;
+  builder->see_all = builder->count == 0 ? see_all : builder->see_all & see_all;
+  builder->size_max += size_max + PAIR_OVERHEAD_MAX;
+  builder->leaves[builder->count] = *leaf;
   builder->count++;
   return STATUS_OK;
+}
+
+enum status commit_builder_add(struct commit_builder *builder, struct bytes_view octets)
+{
+  struct record record;
+  struct hash leaf;
+  if (record_read_leaf(octets, &record, &leaf) != STATUS_OK) {
+    return STATUS_MALFORMED;
+  }
+  return commit_builder_add_written(builder, octets, record.size_max, record.see_all, &leaf);
 }
 
 void commit_header_write(struct writer *writer, const struct commit_header *header)

@@ -81,18 +81,25 @@ static enum status draft_write(const struct record_draft *draft, struct bytes *o
 }
 
 /* The reader is the judge of what is well-formed, so that there is one set of rules. */
-enum status record_write(const struct record_draft *draft, struct bytes *out)
+enum status record_write_leaf(const struct record_draft *draft, struct bytes *out,
+                              struct record *record, struct hash *leaf)
 {
   size_t mark = out->size;
   enum status status = draft_write(draft, out);
   if (status == STATUS_OK) {
-    struct record record;
-    status = record_read(bytes_view_of(out->data + mark, out->size - mark), &record);
+    struct bytes_view octets = bytes_view_of(out->data + mark, out->size - mark);
+    status = leaf == NULL ? record_read(octets, record) : record_read_leaf(octets, record, leaf);
     if (status == STATUS_MALFORMED) {
       status = STATUS_INVALID_ARGUMENT;
     }
   }
   return keep_or_restore(status, out, mark);
+}
+
+enum status record_write(const struct record_draft *draft, struct bytes *out)
+{
+  struct record record;
+  return record_write_leaf(draft, out, &record, NULL);
 }
 
 static void write_head(struct writer *writer, const struct record *record)

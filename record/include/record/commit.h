@@ -93,6 +93,11 @@ void commit_builder_reset(struct commit_builder *builder);
 /* Adds one record's octets (record_write). STATUS_TOO_LARGE when count or size would pass the
  * limit: finish this commit and add it to the next. STATUS_MALFORMED, STATUS_NO_MEMORY. */
 MUST_USE enum status commit_builder_add(struct commit_builder *builder, struct bytes_view record);
+/* The same for octets that record_write_leaf has just written: `size_max` and `see_all` are its
+ * record's. */
+MUST_USE enum status commit_builder_add_written(struct commit_builder *builder,
+                                                struct bytes_view record, size_t size_max,
+                                                uint8_t see_all, const struct hash *leaf);
 /* Signs with the 64-octet Ed25519 secret key and appends the commit to `out`. `header` gives
  * origin, store, lane, seq, prev, hlc, certificate; count and root are filled in. `id` may be
  * NULL. STATUS_INVALID_ARGUMENT when empty, STATUS_NO_MEMORY. */

@@ -106,6 +106,11 @@ struct record_draft {
  * accept; STATUS_TOO_LARGE, STATUS_NO_MEMORY. `out` is unchanged on failure. */
 MUST_USE enum status record_write(const struct record_draft *draft, struct bytes *out);
 
+/* As record_write, and gives what commit_builder_add_written needs to add the record without reading
+ * it again. `record` borrows from `out` and is stale once `out` grows, but for its numbers. */
+MUST_USE enum status record_write_leaf(const struct record_draft *draft, struct bytes *out,
+                                       struct record *record, struct hash *leaf);
+
 /* Appends the record with items hidden that a node of class `class_bit` may not see; pass SEE_ALL
  * bits as one class to keep all. STATUS_NO_MEMORY. */
 MUST_USE enum status record_write_for_class(const struct record *record, unsigned class_bit,
