@@ -178,7 +178,6 @@ struct store {
   uint64_t map_bytes;
   char *path;
   struct store_identity identity;
-  unsigned own_class;
   bool has_parent;
 
   pthread_mutex_t logs_lock; /* over logs, log_map and certificates, against readers' threads */

@@ -248,7 +248,6 @@ static enum status mirrors_load(struct store *store, const struct store_txn *txn
 {
   enum status status;
 
-  store->own_class = address_class(&store->identity.address);
   store->has_parent = store->identity.address.unit || store->identity.address.segments > 1;
   status = certificates_load(txn);
   if (status == STATUS_OK)

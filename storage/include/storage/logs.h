@@ -48,11 +48,11 @@ MUST_USE enum status store_certificate_each(const struct store_txn *txn,
 
 /* What taking a commit in came to. */
 struct applied {
-  enum verdict verdict;     /* OK, DUPLICATE, GAP, BAD_PREVIOUS, FORK */
-  uint16_t records_new;     /* records shown here for the first time */
-  uint16_t records_marked;  /* of these, kept but not routed: author not in the audience, or a
+  enum verdict verdict;    /* OK, DUPLICATE, GAP, BAD_PREVIOUS, FORK */
+  uint16_t records_new;    /* records shown here for the first time */
+  uint16_t records_marked; /* of these, kept but not routed: author not in the audience, or a
                                target outside the author's authority */
-  bool concerns_us;         /* a record names this node as its target */
+  bool concerns_us;        /* a record names this node as its target */
 };
 
 /* Takes in a commit from commit_read whose signature, certificate and authority the caller has
@@ -81,9 +81,9 @@ MUST_USE enum status store_log_read(const struct store_txn *txn, uint32_t log, u
  * held): u16le index ‖ leaf ‖ u64le bit set of shown items that its class may see). Commits that
  * show it nothing are left out unless the log flows up to it. Commits past `seq_max` are not
  * looked at. `*commits` counts those taken. */
-MUST_USE enum status store_log_digest(const struct store_txn *txn, uint32_t log,
-                                      uint16_t neighbour, uint64_t seq_max, struct arena *arena,
-                                      uint8_t digest[16], uint64_t *commits);
+MUST_USE enum status store_log_digest(const struct store_txn *txn, uint32_t log, uint16_t neighbour,
+                                      uint64_t seq_max, struct arena *arena, uint8_t digest[16],
+                                      uint64_t *commits);
 
 /* Commits that are not taken (DESIGN section 6, "Faults stay small"), keyed by (neighbour, log):
  * the first bad commit, the reason, how many since. */
@@ -128,7 +128,7 @@ MUST_USE enum status store_refused_each(const struct store_txn *txn,
 
 /* Erasure: the value of the item at `position` of the record with that leaf is gone wherever it
  * is held here and never taken back from a later copy. Held or not, the tombstone stays. */
-MUST_USE enum status store_erase(struct store_txn *txn, const struct hash *leaf,
-                                 unsigned position, const struct subject *subject);
+MUST_USE enum status store_erase(struct store_txn *txn, const struct hash *leaf, unsigned position,
+                                 const struct subject *subject);
 
 #endif

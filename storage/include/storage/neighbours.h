@@ -72,9 +72,9 @@ struct outgoing {
   uint8_t tag[16];
   struct hash commit_id;
   struct hash certificate;
-  uint16_t records;           /* shown */
-  uint32_t raw_size;          /* of the commit's octets */
-  struct bytes_view zstd;     /* one zstd frame of the commit's octets */
+  uint16_t records;       /* shown */
+  uint32_t raw_size;      /* of the commit's octets */
+  struct bytes_view zstd; /* one zstd frame of the commit's octets */
 };
 
 #define OUTGOING_MAX 64
@@ -83,8 +83,8 @@ struct outgoing {
  * STATUS_CORRUPT, STATUS_NO_MEMORY. */
 MUST_USE enum status store_outbox_read(const struct store_txn *txn, uint16_t neighbour,
                                        unsigned lane, uint64_t from, size_t bytes_max,
-                                       size_t count_max, struct arena *arena,
-                                       struct outgoing *out, size_t *count);
+                                       size_t count_max, struct arena *arena, struct outgoing *out,
+                                       size_t *count);
 /* The tag at a position between acked and end, to check a neighbour's cursor; false when that
  * position is not held (any more). */
 bool store_outbox_tag(const struct store_txn *txn, uint16_t neighbour, unsigned lane,

@@ -23,11 +23,11 @@ struct store;
 struct store_txn;
 
 struct store_settings {
-  const char *path;        /* directory; made by store_create */
-  uint64_t map_bytes;      /* size of the sparse map */
-  uint64_t quota_bytes;    /* 0: only the file system's room limits */
-  int zstd_level;          /* for commits that we write ourselves */
-  bool read_only;          /* for inspection beside a running daemon; takes no lock */
+  const char *path;     /* directory; made by store_create */
+  uint64_t map_bytes;   /* size of the sparse map */
+  uint64_t quota_bytes; /* 0: only the file system's room limits */
+  int zstd_level;       /* for commits that we write ourselves */
+  bool read_only;       /* for inspection beside a running daemon; takes no lock */
 };
 /* map 64 GiB, no quota, level 1. `path` stays NULL. */
 void store_settings_default(struct store_settings *settings);
@@ -72,7 +72,7 @@ void store_read_end(struct store_txn *txn);
 enum store_room { STORE_ROOM_OK, STORE_ROOM_TIGHT, STORE_ROOM_FULL };
 enum store_room store_room(const struct store *store);
 struct store_usage {
-  uint64_t used_bytes;  /* pages in use */
+  uint64_t used_bytes; /* pages in use */
   uint64_t file_bytes;
   uint64_t limit_bytes; /* quota, or used + free on the file system */
 };

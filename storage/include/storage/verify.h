@@ -22,7 +22,6 @@ struct verify_report {
  * tags chain and counters agree. Each finding is told through `finding` (text, one line).
  * STATUS_OK also with findings; STATUS_IO, STATUS_NO_MEMORY. */
 MUST_USE enum status store_verify(const struct store_txn *txn, struct verify_report *report,
-                                  void (*finding)(void *context, const char *text),
-                                  void *context);
+                                  void (*finding)(void *context, const char *text), void *context);
 
 #endif
