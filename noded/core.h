@@ -71,7 +71,7 @@ struct core_appended {
 /* Several drafts that stand or fall together. Memory stays the caller's until `done` was called:
  * STATUS_OK after they are durable, with `appended` filled (parallel to drafts); or
  * STATUS_INVALID_ARGUMENT, STATUS_NOT_FOUND (subject unknown here), STATUS_NOT_ALLOWED (a target
- * outside our authority), STATUS_DISK_FULL with `reason` in words and `bad` the draft's position. */
+ * outside our authority), STATUS_DISK_FULL; `reason` in words, and `bad` the draft's position. */
 struct core_append {
   const struct core_draft *drafts;
   size_t count;

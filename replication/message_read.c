@@ -376,7 +376,7 @@ enum status message_of_certificate(struct bytes_view certificate, struct message
 {
   struct message *message = message_new(MESSAGE_CERTIFICATE);
   uint8_t *copy =
-    message == NULL ? NULL : arena_copy(&message->arena, certificate.data, certificate.size);
+      message == NULL ? NULL : arena_copy(&message->arena, certificate.data, certificate.size);
   if (copy == NULL) {
     message_release(message);
     return STATUS_NO_MEMORY;

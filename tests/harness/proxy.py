@@ -12,8 +12,8 @@ class Proxy:
     """Listens on a port of its own and relays to `target` ("tcp://host:port").
 
     `rate` is octets a second in each direction, None for no limit. `mangle(proxy, direction,
-    number, frame)` gives the octets to send instead of a frame; direction is "up" (from who dialed) or
-    "down", number counts a connection's frames."""
+    number, frame)` gives the octets to send instead of a frame; direction is "up" (from who dialed)
+    or "down", number counts a connection's frames."""
 
     def __init__(self, target, rate=None, mangle=None):
         host, port = target.removeprefix("tcp://").rsplit(":", 1)

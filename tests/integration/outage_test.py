@@ -21,8 +21,8 @@ class OutageTest(TreeTest):
         self.tree.wait_level()
         for node in (street, community, grid):
             self.assertEqual(node.subjects() & below, below)
-        self.assertEqual(sum(lane["records"] for lane in community.call("status")["parent"]["lanes"]),
-                         0)
+        lanes = community.call("status")["parent"]["lanes"]
+        self.assertEqual(sum(lane["records"] for lane in lanes), 0)
         self.assert_verified()
 
     def lag_is_shown(self, district, community):

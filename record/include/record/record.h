@@ -106,8 +106,8 @@ struct record_draft {
  * accept; STATUS_TOO_LARGE, STATUS_NO_MEMORY. `out` is unchanged on failure. */
 MUST_USE enum status record_write(const struct record_draft *draft, struct bytes *out);
 
-/* As record_write, and gives what commit_builder_add_written needs to add the record without reading
- * it again. `record` borrows from `out` and is stale once `out` grows, but for its numbers. */
+/* As record_write, and gives what commit_builder_add_written needs to add the record without
+ * reading it again. `record` borrows from `out` and is stale once `out` grows, but for its numbers. */
 MUST_USE enum status record_write_leaf(const struct record_draft *draft, struct bytes *out,
                                        struct record *record, struct hash *leaf);
 
