@@ -86,6 +86,7 @@ struct world_node {
   unsigned ups;
   unsigned notices;
   unsigned loads_log;
+  unsigned lanes_loaded; /* of logs, a bit each */
   unsigned disconnects;
   const char *reason; /* of the last of these */
   int64_t hold_ms;    /* last REPL_HOLD; -1: none */

@@ -91,6 +91,7 @@ static inline void carry_load(struct world_node *node, const struct repl_effect 
     items = log == NULL ? NULL : log->items;
     held = log == NULL ? 0 : log->count;
     node->loads_log++;
+    node->lanes_loaded |= 1u << effect->lane;
   }
   assert_in_range(effect->count, 1, REPL_LOADED_MAX);
   for (; at != 0 && at <= held && count < effect->count; at++) {
