@@ -96,6 +96,14 @@ void core_wake(struct core *core);
 /* Takes an event to the node and carries out what follows, but for what waits for the next
  * transaction. */
 void core_step(struct core *core, const struct repl_event *event);
+/* core_turn.c: one turn, and when the next is due if nothing comes before (core_wake asks for one
+ * at once). */
+void core_turn(struct core *core);
+int64_t core_deadline(const struct core *core, struct mono_ms now);
+/* At the end: what waits is made durable and answered, links end. */
+void core_settle(struct core *core);
+/* Drops all that core_turn works on; nothing more is made durable. */
+void core_release(struct core *core);
 /* Starts over from the store: links end, what waited is answered with `status`. */
 void core_restart(struct core *core, enum status status);
 
