@@ -173,6 +173,7 @@ struct store {
   MDB_dbi tables[TABLE_COUNT];
   int lock_file;
   bool read_only;
+  bool no_sync;
   int zstd_level;
   uint64_t quota_bytes;
   uint64_t map_bytes;

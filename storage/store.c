@@ -52,7 +52,8 @@ static enum status lock_take(struct store *store, char *reason)
 
 static enum status environment_open(struct store *store, char *reason)
 {
-  unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (store->read_only ? MDB_RDONLY : 0);
+  unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (store->read_only ? MDB_RDONLY : 0) |
+                   (store->no_sync ? MDB_NOSYNC : 0);
   int code = mdb_env_create(&store->env);
 
   if (code == MDB_SUCCESS)
@@ -81,6 +82,7 @@ static struct store *store_new(const struct store_settings *settings)
     return NULL;
   store->lock_file = -1;
   store->read_only = settings->read_only;
+  store->no_sync = settings->no_sync;
   store->zstd_level = settings->zstd_level;
   store->quota_bytes = settings->quota_bytes;
   store->map_bytes = settings->map_bytes;
