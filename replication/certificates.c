@@ -10,6 +10,16 @@ static size_t slot_of(const uint8_t *octets, size_t slots)
   return (size_t)(word % slots);
 }
 
+static size_t slot_of_place(const struct node_key *key, const struct address *address, size_t slots)
+{
+  uint64_t hash;
+  memcpy(&hash, key->octets, sizeof(hash));
+  for (size_t i = 0; i < address->size; i++) {
+    hash = (hash ^ (uint8_t)address->text[i]) * 0x100000001b3ULL;
+  }
+  return (size_t)(hash % slots);
+}
+
 void certificates_close(struct certificate_table *table)
 {
   for (size_t i = 0; i < table->count; i++) {
@@ -40,25 +50,52 @@ static bool key_equal(const struct node_key *a, const struct node_key *b)
   return memcmp(a->octets, b->octets, KEY_SIZE) == 0;
 }
 
+static bool stands_at(const struct certificate *certificate, const struct node_key *key,
+                      const struct address *address)
+{
+  return key_equal(&certificate->key, key) && address_equal(&certificate->address, address);
+}
+
 const struct certificate *certificates_of_key(const struct certificate_table *table,
-                                              const struct node_key *key)
+                                              const struct node_key *key,
+                                              const struct address *address)
 {
   if (table->slots == 0) {
     return NULL;
   }
-  for (size_t slot = slot_of(key->octets, table->slots);; slot = (slot + 1) % table->slots) {
+  for (size_t slot = slot_of_place(key, address, table->slots);; slot = (slot + 1) % table->slots) {
     uint32_t index = table->by_key[slot];
     if (index == 0) {
       return NULL;
     }
     const struct certificate *held = &table->items[index - 1]->certificate;
-    if (key_equal(&held->key, key)) {
+    if (stands_at(held, key, address)) {
       return held;
     }
   }
 }
 
-/* The highest (epoch, not_before) of a key holds (DESIGN section 4). */
+const struct certificate *certificates_issuer(const struct certificate_table *table,
+                                              const struct certificate *certificate)
+{
+  struct address above;
+  return address_parent(&certificate->address, &above)
+             ? certificates_of_key(table, &certificate->issuer, &above)
+             : NULL;
+}
+
+const struct certificate *certificates_any_of_key(const struct certificate_table *table,
+                                                  const struct node_key *key)
+{
+  for (size_t i = 0; i < table->count; i++) {
+    if (key_equal(&table->items[i]->certificate.key, key)) {
+      return &table->items[i]->certificate;
+    }
+  }
+  return NULL;
+}
+
+/* The highest (epoch, not_before) of a key at an address holds (DESIGN section 4). */
 static bool supersedes(const struct certificate *a, const struct certificate *b)
 {
   return a->epoch != b->epoch ? a->epoch > b->epoch : a->not_before > b->not_before;
@@ -72,10 +109,10 @@ static void place(struct certificate_table *table, uint32_t index)
     slot = (slot + 1) % table->slots;
   }
   table->by_id[slot] = index;
-  slot = slot_of(certificate->key.octets, table->slots);
+  slot = slot_of_place(&certificate->key, &certificate->address, table->slots);
   for (; table->by_key[slot] != 0; slot = (slot + 1) % table->slots) {
     const struct certificate *held = &table->items[table->by_key[slot] - 1]->certificate;
-    if (key_equal(&held->key, &certificate->key)) {
+    if (stands_at(held, &certificate->key, &certificate->address)) {
       if (supersedes(certificate, held)) {
         table->by_key[slot] = index;
       }
@@ -120,7 +157,7 @@ static enum verdict judge(const struct certificate_table *table, const struct ha
   if (hash_equal(&certificate->id, root)) {
     return certificate_check(certificate, NULL);
   }
-  const struct certificate *issuer = certificates_of_key(table, &certificate->issuer);
+  const struct certificate *issuer = certificates_issuer(table, certificate);
   if (issuer == NULL) {
     return VERDICT_UNKNOWN_CERTIFICATE;
   }
@@ -139,6 +176,9 @@ enum verdict certificates_add(struct certificate_table *table, const struct hash
     return VERDICT_OK;
   }
   enum verdict verdict = judge(table, root, &certificate);
+  if (verdict == VERDICT_OK && table->count == REPL_CERTIFICATES_MAX) {
+    verdict = VERDICT_UNKNOWN_CERTIFICATE;
+  }
   if (verdict != VERDICT_OK) {
     return verdict;
   }

@@ -62,7 +62,7 @@ const struct certificate *repl_node_certificate(const struct repl_node *node, co
 const struct certificate *repl_node_certificate_of_key(const struct repl_node *node,
                                                        const struct node_key *key)
 {
-  return certificates_of_key(&node->certificates, key);
+  return certificates_any_of_key(&node->certificates, key);
 }
 
 const struct certificate *repl_node_certificate_at(const struct repl_node *node, size_t index)
@@ -204,7 +204,7 @@ void node_note_refused(struct repl_node *node, uint16_t neighbour,
    * goes where the certificate has come while the refusal was being made durable. */
   bool helps = refused->verdict == VERDICT_GAP ||
                (refused->verdict == VERDICT_UNKNOWN_CERTIFICATE &&
-                certificates_of_key(&node->certificates, &refused->log.origin) != NULL);
+                certificates_any_of_key(&node->certificates, &refused->log.origin) != NULL);
   if (helps && entry->wanted_generation != link->generation) {
     entry->wanted_generation = link->generation;
     want_log(link, entry, step);
@@ -269,14 +269,29 @@ void node_take_certificate(struct repl_node *node, struct link *from, struct mes
   ask_origin(node, &taken->key, step);
 }
 
+/* Asks whoever sent a commit for the certificate that it needs; it may be one of its ancestors'
+ * that is missing, and then the next hello brings the chain. */
+static void want_certificate(struct link *from, const struct hash *id, struct step *step)
+{
+  struct message_want want = {.what = WANT_CERTIFICATE, .certificate = *id};
+  if (from != NULL) {
+    link_send_want(from, &want, step);
+  }
+}
+
 void node_take_commits(struct repl_node *node, struct link *from, struct message *message,
                        const struct link_cursor *cursor, struct step *step)
 {
   struct message_commits *commits = &message->commits;
+  bool wanted = false;
   for (unsigned i = 0; i < commits->count; i++) {
     struct message_commit *item = &commits->items[i];
     if (item->verdict == VERDICT_OK) {
       item->verdict = node_judge_commit(node, from, &item->commit, step->now.wall);
+      if (item->verdict == VERDICT_UNKNOWN_CERTIFICATE && !wanted) {
+        want_certificate(from, &item->commit.header.certificate, step);
+        wanted = true; /* one a message: the others follow when their logs are wanted again */
+      }
     }
   }
   struct repl_effect *effect = step_effect(step, REPL_PERSIST_COMMITS, from);

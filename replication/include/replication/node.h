@@ -15,6 +15,7 @@
 #define REPL_NEIGHBOURS_MAX 4096
 #define REPL_LOADED_MAX MESSAGE_COMMITS_MAX
 #define REPL_QUARANTINED_MAX 256 /* a link; what we ask for again */
+#define REPL_CERTIFICATES_MAX 65536
 
 struct repl_node;
 
@@ -40,7 +41,7 @@ void repl_node_free(struct repl_node *node);
 /* Filling at start, from the store. Certificates come issuers first, the root's at the very
  * beginning; they are judged like those from a link: VERDICT_OK, VERDICT_BAD_CHAIN, ... */
 MUST_USE enum verdict repl_node_add_certificate(struct repl_node *node, struct bytes_view octets);
-/* The certificate by id, or the one that holds for a key; NULL when unknown. Valid until the next
+/* The certificate by id, or the first that came of a key; NULL when unknown. Valid until the next
  * step. */
 const struct certificate *repl_node_certificate(const struct repl_node *node,
                                                 const struct hash *id);
