@@ -34,7 +34,8 @@ enum verdict node_judge_commit(const struct repl_node *node, const struct link *
   /* Certificates are judged once, by the origin's parent and its clock. A backlog signed under one
    * that has expired passes when the same key has been renewed meanwhile. */
   if (address_is_child(&certificate->address, &node->settings.self)) {
-    const struct certificate *holds = certificates_of_key(&node->certificates, &certificate->key);
+    const struct certificate *holds =
+        certificates_of_key(&node->certificates, &certificate->key, &certificate->address);
     uint64_t now_s = wall.ms < 0 ? 0 : (uint64_t)wall.ms / 1000;
     return certificate_check_time(holds != NULL ? holds : certificate, now_s);
   }

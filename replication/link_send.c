@@ -277,8 +277,8 @@ static void send_certificate(struct link *link, const struct hash *id, struct st
   while (found != 0 && length < CERTIFICATE_CHAIN_MAX && !certificate_is_sent(link, found - 1)) {
     const struct certificate *certificate = &table->items[found - 1]->certificate;
     chain[length++] = found - 1;
-    const struct certificate *issuer = certificates_of_key(table, &certificate->issuer);
-    found = issuer == NULL || issuer == certificate ? 0 : certificates_find(table, &issuer->id);
+    const struct certificate *issuer = certificates_issuer(table, certificate);
+    found = issuer == NULL ? 0 : certificates_find(table, &issuer->id);
   }
   while (length > 0) {
     size_t index = chain[--length];

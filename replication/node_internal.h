@@ -11,7 +11,8 @@ struct known_certificate {
   uint8_t *octets;
 };
 
-/* Certificates by index of arrival; two open-addressed tables find them by id and by key. */
+/* Certificates by index of arrival; two open-addressed tables find them by id and by
+ * key and address. */
 struct certificate_table {
   struct known_certificate **items;
   size_t count;
@@ -64,8 +65,17 @@ MUST_USE enum verdict certificates_add(struct certificate_table *table, const st
                                        struct bytes_view octets, bool *added);
 /* Index + 1 of the certificate with that id, 0 when unknown. */
 size_t certificates_find(const struct certificate_table *table, const struct hash *id);
+/* The one that holds for the key at that address: what is said of it elsewhere, by another issuer,
+ * counts there alone. */
 const struct certificate *certificates_of_key(const struct certificate_table *table,
-                                              const struct node_key *key);
+                                              const struct node_key *key,
+                                              const struct address *address);
+/* The one that holds for whoever signed this one; NULL for the root's. */
+const struct certificate *certificates_issuer(const struct certificate_table *table,
+                                              const struct certificate *certificate);
+/* Any of that key; walks all. */
+const struct certificate *certificates_any_of_key(const struct certificate_table *table,
+                                                  const struct node_key *key);
 
 /* judge.c: may this commit be taken from that neighbour (NULL: from a bundle)? */
 MUST_USE enum verdict node_judge_commit(const struct repl_node *node, const struct link *from,
