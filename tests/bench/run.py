@@ -27,13 +27,15 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="small numbers: about a minute")
     parser.add_argument("--rounds", type=int, help="how often the three alternate (default 5)")
     parser.add_argument("--records", type=int, help="records of one round (default 200000)")
-    parser.add_argument("--children", type=int, default=0, metavar="N",
-                        help="measure the memory of N connected children too (500 are aimed at)")
+    parser.add_argument("--children", type=int, metavar="N",
+                        help="how many children to measure the memory of (default 500, quick 0)")
     parser.add_argument("--dir", help="where the stores go; a disk, not memory")
     parser.add_argument("--json", action="store_true", help="the figures as JSON, at the end")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 5)
     options.records = options.records or (50000 if options.quick else 200000)
+    if options.children is None:
+        options.children = 0 if options.quick else 500
     return options
 
 

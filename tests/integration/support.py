@@ -29,7 +29,9 @@ class TreeTest(unittest.TestCase):
         self.addCleanup(self.finish)
 
     def finish(self):
-        failed = not self._outcome.success
+        result = self._outcome.result
+        failed = any(getattr(test, "test_case", test) is self
+                     for test, _ in result.failures + result.errors)
         if failed:
             for node in self.tree.nodes.values():
                 print(f"--- {node.address}\n{node.log_text()[-1500:]}", file=sys.stderr)
