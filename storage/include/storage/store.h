@@ -28,7 +28,7 @@ struct store_settings {
   uint64_t quota_bytes; /* 0: only the file system's room limits */
   int zstd_level;       /* for commits that we write ourselves */
   bool read_only;       /* for inspection beside a running daemon; takes no lock */
-  bool no_sync;       /* for simulations: a commit outlives the process, not the host */
+  bool no_sync;         /* for simulations: a commit outlives the process, not the host */
 };
 /* map 64 GiB, no quota, level 1. `path` stays NULL. */
 void store_settings_default(struct store_settings *settings);
