@@ -107,7 +107,7 @@ struct record_draft {
 MUST_USE enum status record_write(const struct record_draft *draft, struct bytes *out);
 
 /* As record_write, and gives what commit_builder_add_written needs to add the record without
- * reading it again. `record` borrows from `out` and is stale once `out` grows, but for its numbers. */
+ * reading it again. `record` borrows from `out`: once that grows only its numbers are good. */
 MUST_USE enum status record_write_leaf(const struct record_draft *draft, struct bytes *out,
                                        struct record *record, struct hash *leaf);
 
