@@ -4,8 +4,8 @@ only holds connections open."""
 import socket
 import time
 
-from harness.tree import PORTS, Node
 from support import TreeTest, main
+from harness.tree import PORTS, Node  # after support, which says where it is
 
 
 class ReplacedKeyTest(TreeTest):

@@ -745,10 +745,12 @@ static void mutate(struct random_source *random, struct bytes *octets)
     case 2:
       octets->size = at;
       break;
-    default: /* a run is copied over another place */
-      memmove(octets->data + at, octets->data + random_below(random, octets->size - at),
-              random_below(random, octets->size - at));
+    default: { /* a run is copied over another place */
+      size_t from = random_below(random, octets->size);
+      size_t most = octets->size - (from > at ? from : at);
+      memmove(octets->data + at, octets->data + from, random_below(random, most + 1));
       break;
+    }
     }
   }
 }

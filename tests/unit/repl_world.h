@@ -479,6 +479,14 @@ static inline void puppet_commits(struct world_node *puppet, unsigned lane, uint
   puppet_send(puppet, &octets);
 }
 
+static inline void puppet_forget(struct world_node *puppet)
+{
+  for (size_t i = 0; i < puppet->inbox_count; i++) {
+    message_release(puppet->inbox[i]);
+  }
+  puppet->inbox_count = 0;
+}
+
 static inline size_t puppet_count(const struct world_node *puppet, enum message_type type)
 {
   size_t count = 0;
@@ -600,9 +608,7 @@ static inline void node_close(struct world_node *node)
   for (size_t i = 0; i < node->pending_count; i++) {
     message_release(node->pending[i].message);
   }
-  for (size_t i = 0; i < node->inbox_count; i++) {
-    message_release(node->inbox[i]);
-  }
+  puppet_forget(node);
   free(node->pending);
   free(node->refused);
   free(node->logs);
