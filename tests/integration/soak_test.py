@@ -26,7 +26,8 @@ class SoakTest(TreeTest):
         self.counts = {"written": 0, "refused": 0, "faults": 0}
 
     def body(self):
-        return [{"name": "", "value": {"category": "soak", "text": "x" * self.chance.randrange(400)}}]
+        text = "x" * self.chance.randrange(400)
+        return [{"name": "", "value": {"category": "soak", "text": text}}]
 
     def write(self, node, draft):
         try:

@@ -203,7 +203,7 @@ static void test_unknown_certificate_then_it_comes(void **state)
   world_close(&tree.world);
 }
 
-/* It comes while the refusal is on its way to the disk: then the log is wanted when that is done. */
+/* It comes while the refusal is on its way to the disk: the log is wanted when that is done. */
 static void test_certificate_overtakes_the_refusal(void **state)
 {
   static struct tree tree;
