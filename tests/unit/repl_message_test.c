@@ -29,19 +29,16 @@ static int kit_open(void **state)
   kit.commit = commit_make(kit.node, &wish);
   return 0;
 }
-
 static int kit_close(void **state)
 {
   (void)state;
   world_close(&kit.world);
   return 0;
 }
-
 static struct outgoing_commit outgoing_of(const struct kept_commit *commit)
 {
   return (struct outgoing_commit){(uint32_t)commit->octets.size, commit->zstd};
 }
-
 static struct log_name sample_log(void)
 {
   struct log_name log = {.lane = LANE_BULK};
@@ -49,7 +46,6 @@ static struct log_name sample_log(void)
   memset(log.store.octets, 4, STORE_ID_SIZE);
   return log;
 }
-
 static struct message *read_ok(const struct bytes *octets)
 {
   struct message *message = NULL;
@@ -57,14 +53,12 @@ static struct message *read_ok(const struct bytes *octets)
   assert_int_equal(message->references, 1);
   return message;
 }
-
 static void expect_malformed(struct bytes_view octets)
 {
   struct message *message = NULL;
   assert_int_equal(message_read(octets, &message), STATUS_MALFORMED);
   assert_null(message);
 }
-
 /* ---- there and back ---- */
 
 static void hello_make(struct message_hello *hello)
@@ -76,7 +70,6 @@ static void hello_make(struct message_hello *hello)
     memset(hello->cursors[i].tag, 100 + (int)i, 16);
   }
 }
-
 static void test_hello(void **state)
 {
   struct message_hello hello;
@@ -100,7 +93,6 @@ static void test_hello(void **state)
   message_release(message);
   bytes_close(&octets);
 }
-
 static void test_hello_software_at_its_limit(void **state)
 {
   struct message_hello hello;
@@ -121,7 +113,6 @@ static void test_hello_software_at_its_limit(void **state)
   expect_malformed(bytes_as_view(&octets));
   bytes_close(&octets);
 }
-
 static void test_heads(void **state)
 {
   struct heads_entry entries[2] = {{sample_log(), 1, 2, {3}}, {sample_log(), 70000, 4, {5}}};
@@ -141,7 +132,6 @@ static void test_heads(void **state)
   message_release(message);
   bytes_close(&octets);
 }
-
 static void test_adopt(void **state)
 {
   struct message_heads heads = {.adopts = true, .lane = 2, .position = 9, .tag = {7, 8}};
@@ -156,7 +146,6 @@ static void test_adopt(void **state)
   message_release(message);
   bytes_close(&octets);
 }
-
 static void test_certificate(void **state)
 {
   struct bytes octets = {0};
@@ -169,7 +158,6 @@ static void test_certificate(void **state)
   message_release(message);
   bytes_close(&octets);
 }
-
 static void test_commits(void **state)
 {
   struct outgoing_commit outgoing[2] = {outgoing_of(kit.commit), outgoing_of(kit.commit)};
@@ -190,7 +178,6 @@ static void test_commits(void **state)
   message_release(message);
   bytes_close(&octets);
 }
-
 static void test_ack(void **state)
 {
   struct refusal refusals[2] = {{sample_log(), 5, VERDICT_FORK}, {sample_log(), 6, 255}};
@@ -214,7 +201,6 @@ static void test_ack(void **state)
   message_release(message);
   bytes_close(&octets);
 }
-
 static void test_want(void **state)
 {
   struct message_want want = {.what = WANT_LOG, .log = sample_log(), .seq = 8};
@@ -236,7 +222,6 @@ static void test_want(void **state)
   }
   bytes_close(&octets);
 }
-
 static void test_query_and_answer(void **state)
 {
   struct message_query query = {9, bytes_view_text("tree"), 600000, bytes_view_text("what")};
@@ -263,7 +248,6 @@ static void test_query_and_answer(void **state)
   message_release(message);
   bytes_close(&octets);
 }
-
 static void test_query_kind_at_its_limit(void **state)
 {
   char kind[QUERY_KIND_MAX + 2] = {0};
@@ -281,7 +265,6 @@ static void test_query_kind_at_its_limit(void **state)
   expect_malformed(bytes_as_view(&octets));
   bytes_close(&octets);
 }
-
 static void test_busy(void **state)
 {
   struct bytes octets = {0};
@@ -295,7 +278,6 @@ static void test_busy(void **state)
   expect_malformed(bytes_as_view(&octets));
   bytes_close(&octets);
 }
-
 static void test_idle(void **state)
 {
   struct message_idle idle = {.clock = {77}, .head_count = 2, .ends = {1, 2, UINT64_MAX}};
@@ -313,7 +295,6 @@ static void test_idle(void **state)
   message_release(message);
   bytes_close(&octets);
 }
-
 /* ---- all of them ---- */
 
 static void samples_make(struct samples *samples)
@@ -345,14 +326,12 @@ static void samples_make(struct samples *samples)
   assert_ok(message_write_idle(&idle, at++));
   samples->count = (size_t)(at - samples->items);
 }
-
 static void samples_close(struct samples *samples)
 {
   for (size_t i = 0; i < samples->count; i++) {
     bytes_close(&samples->items[i]);
   }
 }
-
 /* A copy of exactly that size, so that a reader past its end is caught. */
 static struct bytes exact(const uint8_t *data, size_t size)
 {
@@ -361,7 +340,6 @@ static struct bytes exact(const uint8_t *data, size_t size)
   memcpy(copy.data, data, size);
   return copy;
 }
-
 static void test_truncated_everywhere(void **state)
 {
   struct samples samples;
@@ -376,7 +354,6 @@ static void test_truncated_everywhere(void **state)
   }
   samples_close(&samples);
 }
-
 static void test_trailing_garbage(void **state)
 {
   struct samples samples;
@@ -388,7 +365,6 @@ static void test_trailing_garbage(void **state)
   }
   samples_close(&samples);
 }
-
 /* A later version adds fields at the end: any msgpack is skipped, but has to be whole. */
 static void test_extra_fields(void **state)
 {
@@ -408,7 +384,6 @@ static void test_extra_fields(void **state)
   }
   samples_close(&samples);
 }
-
 /* And one field less than known is malformed. */
 static void test_fewer_fields(void **state)
 {
@@ -421,7 +396,6 @@ static void test_fewer_fields(void **state)
   }
   samples_close(&samples);
 }
-
 static void test_unknown_types(void **state)
 {
   static const uint8_t unknown[] = {0x92, 0x63, 0xc0};
