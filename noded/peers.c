@@ -179,12 +179,29 @@ static bool write_handshake(struct peers *peers, struct peer *peer)
   return sent;
 }
 
+/* Another key has taken its place at the address: the device was replaced (DESIGN section 4: the
+ * highest epoch holds). */
+static bool is_replaced(const struct core *core, const struct certificate *leaf)
+{
+  const struct certificate *held;
+  for (size_t i = 0; (held = repl_node_certificate_at(core->node, i)) != NULL; i++) {
+    if (held->epoch > leaf->epoch && address_equal(&held->address, &leaf->address) &&
+        memcmp(held->key.octets, leaf->key.octets, KEY_SIZE) != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* May a node with this certificate be at the other end (DESIGN section 4)? NULL when it may. */
 static const char *refusal_of(const struct core *core, const struct peer *peer,
                               const struct certificate *chain, size_t count)
 {
   const struct address *self = &core->identity->address;
   const struct certificate *leaf = &chain[count - 1];
+  if (is_replaced(core, leaf)) {
+    return "this device was replaced: another key holds its address";
+  }
   uint64_t now_s = (uint64_t)core_now().wall.ms / 1000;
   if (peer->is_parent ? !address_is_child(self, &leaf->address)
                       : !address_is_child(&leaf->address, self)) {
