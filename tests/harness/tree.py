@@ -80,6 +80,8 @@ class Node:
         self.directory = tree.directory / address.replace("/", ".")
         self.process = None
         self.outside = False  # `build` leaves it alone
+        self.prefix = []  # words before the daemon's command, such as `ip netns exec NAME`
+        self.environment = {}  # beside what this process has
         self.client = None
         self.lock = threading.Lock()
 
@@ -143,14 +145,16 @@ class Node:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def daemon_command(self, *more):
-        return [str(self.tree.binaries / "noded"), "--dir", str(self.directory), *more]
+        return [*self.prefix, str(self.tree.binaries / "noded"), "--dir", str(self.directory),
+                *more]
 
     def start(self, wait=True):
         if self.alive:
             raise Failure(f"{self.address} runs already")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.daemon_command(), stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True)
+                                            stdout=log, stderr=log, start_new_session=True,
+                                            env={**os.environ, **self.environment})
         if wait:
             self.wait_ready()
         return self
