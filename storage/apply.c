@@ -61,6 +61,10 @@ static enum status place_judge(struct apply *apply, enum verdict *verdict)
   status = commit_value_get(apply->txn, apply->log, seq, &apply->value);
   if (status == STATUS_NOT_FOUND && !apply->gapless)
     return STATUS_OK;
+  if (status == STATUS_NOT_FOUND && seq <= slot->floor) {
+    *verdict = VERDICT_DUPLICATE; /* it was here and was let go */
+    return STATUS_OK;
+  }
   if (status != STATUS_OK)
     return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
   apply->held = true;

@@ -57,6 +57,15 @@ enum status commit_deflate(const struct store_txn *txn, struct bytes_view octets
   return STATUS_OK;
 }
 
+uint8_t commit_empty_flag(const struct commit *commit)
+{
+  for (size_t i = 0; i < commit->shown_count; i++) {
+    if (commit->records[i].hidden_count != commit->records[i].item_count)
+      return 0;
+  }
+  return commit->shown_count > 0 ? COMMIT_EMPTY : 0;
+}
+
 enum status commit_value_put(struct store_txn *txn, uint32_t log, const struct commit *commit,
                              uint32_t certificate, struct wall_ms arrived_at,
                              struct bytes_view frame)
@@ -79,7 +88,7 @@ enum status commit_value_put(struct store_txn *txn, uint32_t log, const struct c
   if (commit->shown_count == commit->header.count)
     value.flags |= COMMIT_ALL_SHOWN;
   if (commit->items_hidden)
-    value.flags |= COMMIT_ITEMS_HIDDEN;
+    value.flags |= COMMIT_ITEMS_HIDDEN | commit_empty_flag(commit);
   memcpy(value.shown, commit->shown, sizeof(value.shown));
   head_size = layout_commit_write_head(&value, head);
   layout_commit_key(log, commit->header.seq, key);

@@ -38,8 +38,8 @@ static uint64_t shown_positions(const struct record *record)
 }
 
 /* The record's octets without those items, in the arena. */
-static enum status record_hide(const struct record *record, uint64_t positions, struct arena *arena,
-                               struct bytes_view *octets)
+enum status record_hide(const struct record *record, uint64_t positions, struct arena *arena,
+                        struct bytes_view *octets)
 {
   struct bytes out = {0};
   struct record current = *record;
@@ -63,9 +63,9 @@ static enum status record_hide(const struct record *record, uint64_t positions, 
 }
 
 /* Parses what a commit is with those record octets, in the arena. */
-static enum status commit_replace(const struct store_txn *txn, const struct commit *commit,
-                                  const struct bytes_view *records, struct arena *arena,
-                                  struct commit *out)
+enum status commit_replace(const struct store_txn *txn, const struct commit *commit,
+                           const struct bytes_view *records, struct arena *arena,
+                           struct commit *out)
 {
   struct bytes *octets = &txn->scratch->octets;
   const void *copy;

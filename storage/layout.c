@@ -20,6 +20,7 @@ const char *layout_table_name(enum table table)
       [TABLE_QUARANTINE_OCTETS] = "quarantine_octets",
       [TABLE_REFUSED] = "refused",
       [TABLE_TOMBSTONES] = "tombstones",
+      [TABLE_FLOORS] = "floors",
   };
 
   return names[table];
@@ -302,4 +303,46 @@ bool layout_quarantine_read(struct bytes_view octets, struct quarantine_value *o
   out->last_at.ms = (int64_t)le_get(at + 21, 8);
   out->count = le_get(at + 29, 8);
   return true;
+}
+
+size_t layout_floor_write(const struct log_floor *floor, uint8_t out[FLOOR_VALUE_MAX])
+{
+  uint8_t *at = out + FLOOR_HEAD_SIZE;
+  uint8_t count = 0;
+
+  le_put(out, floor->seq, 8);
+  memcpy(out + 8, floor->commit_id.octets, HASH_SIZE);
+  le_put(out + 40, (uint64_t)floor->at.ms, 8);
+  for (size_t i = 0; i < floor->proof_count && count < TRIM_FLOOR_PROOFS_MAX; i++) {
+    size_t size = floor->proofs[i].size;
+    if (size > TRIM_PROOF_BYTES_MAX)
+      continue;
+    *at = (uint8_t)size;
+    memcpy(at + 1, floor->proofs[i].data, size);
+    at += 1 + size;
+    count++;
+  }
+  out[48] = count;
+  return (size_t)(at - out);
+}
+
+bool layout_floor_read(struct bytes_view octets, struct log_floor *out)
+{
+  const uint8_t *at = octets.data;
+  size_t place = FLOOR_HEAD_SIZE;
+
+  *out = (struct log_floor){0};
+  if (octets.size < FLOOR_HEAD_SIZE || at[48] > TRIM_FLOOR_PROOFS_MAX)
+    return false;
+  out->seq = le_get(at, 8);
+  memcpy(out->commit_id.octets, at + 8, HASH_SIZE);
+  out->at.ms = (int64_t)le_get(at + 40, 8);
+  out->proof_count = at[48];
+  for (size_t i = 0; i < out->proof_count; i++) {
+    if (place >= octets.size || octets.size - place - 1 < at[place])
+      return false;
+    out->proofs[i] = bytes_view_of(at + place + 1, at[place]);
+    place += 1u + at[place];
+  }
+  return place == octets.size && out->seq != 0;
 }

@@ -24,6 +24,7 @@
  * quarantine_octets number u32                            the key in quarantine, the first commit
  * refused           neighbour u16, log id [49]            seq u64, verdict u8, at ms u64
  * tombstones        leaf [32], position u8                subject [16]
+ * floors            log u32                               struct floor_head, cosignatures
  *
  * A ref (12 octets) says where a record stands: log u32, seq u48, index u8, flags u8. The first
  * refs of a subject move to subject_refs in chunks of SUBJECT_CHUNK; what is left is its tail, in
@@ -38,6 +39,7 @@
 #include "record/commit.h"
 #include "storage/logs.h"
 #include "storage/neighbours.h"
+#include "storage/trim.h"
 
 enum table {
   TABLE_META,
@@ -57,8 +59,9 @@ enum table {
   TABLE_QUARANTINE_OCTETS,
   TABLE_REFUSED,
   TABLE_TOMBSTONES,
+  TABLE_FLOORS, /* made by the first program that knows it */
 };
-#define TABLE_COUNT 17
+#define TABLE_COUNT 18
 /* Name in the environment. */
 const char *layout_table_name(enum table table);
 
@@ -128,6 +131,7 @@ void layout_log_id_read(const uint8_t *octets, struct log_id *out);
 enum commit_flag {
   COMMIT_ALL_SHOWN = 1, /* every record; then no bitmap follows */
   COMMIT_ITEMS_HIDDEN = 2,
+  COMMIT_EMPTY = 4, /* items are hidden, and no value is left */
 };
 /* What is known of a held commit without decompressing it:
  * flags u8, see_all u8, count u16, shown count u16, certificate u32, raw size u32, arrived ms u64,
@@ -161,6 +165,7 @@ enum ref_flag { REF_MARKED = 1 };
 enum subject_flag {
   SUBJECT_FOUNDED = 1,
   SUBJECT_HAS_MARKED = 2, /* some ref is marked */
+  SUBJECT_TRIMMED = 4,    /* some value or record of it was here and was let go */
 };
 struct ref {
   uint32_t log;
@@ -239,5 +244,12 @@ MUST_USE bool layout_quarantine_read(struct bytes_view octets, struct quarantine
 
 /* ---- tombstones ---- */
 #define TOMBSTONE_KEY_SIZE 33
+
+/* ---- floors ---- */
+/* seq u64, id [32], at ms u64, count u8, then each cosignature with its size u8 before it */
+#define FLOOR_HEAD_SIZE 49
+#define FLOOR_VALUE_MAX (FLOOR_HEAD_SIZE + TRIM_FLOOR_PROOFS_MAX * (1 + TRIM_PROOF_BYTES_MAX))
+size_t layout_floor_write(const struct log_floor *floor, uint8_t out[FLOOR_VALUE_MAX]);
+MUST_USE bool layout_floor_read(struct bytes_view octets, struct log_floor *out);
 
 #endif

@@ -235,6 +235,7 @@ static void head_of(const struct store *store, uint32_t number, const struct log
       .commits = slot->commits,
       .gapless = address_within(address, &store->identity.address),
       .arrived_at = slot->arrived_at,
+      .floor = slot->floor,
   };
 }
 
@@ -242,6 +243,7 @@ enum status log_get(const struct store_txn *txn, uint32_t number, struct log_hea
 {
   struct store *store = txn->store;
   struct certificate certificate;
+  struct log_floor floor;
   struct bytes_view value;
   struct log_slot slot;
   uint8_t key[4];
@@ -261,9 +263,12 @@ enum status log_get(const struct store_txn *txn, uint32_t number, struct log_hea
     return STATUS_CORRUPT;
   if (status == STATUS_OK && certificate_read(value, &certificate) != STATUS_OK)
     return STATUS_CORRUPT;
-  if (status == STATUS_OK)
-    head_of(store, number, &slot, &certificate.address, out);
-  return status;
+  if (status != STATUS_OK)
+    return status;
+  status = store_floor_get(txn, number, &floor);
+  slot.floor = status == STATUS_OK ? floor.seq : 0;
+  head_of(store, number, &slot, &certificate.address, out);
+  return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
 /* The lock is the caller's chance to be on any thread; it is not needed to read otherwise. */

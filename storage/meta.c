@@ -35,12 +35,24 @@ enum status meta_format_get(const struct store_txn *txn, uint64_t *version)
   return status;
 }
 
+enum status meta_format_raise(struct store_txn *txn)
+{
+  uint8_t octets[8];
+  uint64_t version = 0;
+  enum status status = meta_format_get(txn, &version);
+
+  if (status != STATUS_OK || version >= STORE_FORMAT_VERSION)
+    return status;
+  le_put(octets, STORE_FORMAT_VERSION, sizeof(octets));
+  return meta_put(txn, META_FORMAT, octets, sizeof(octets));
+}
+
 enum status meta_identity_put(struct store_txn *txn, const struct store_identity *identity)
 {
   uint8_t version[8];
   enum status status;
 
-  le_put(version, STORE_FORMAT_VERSION, sizeof(version));
+  le_put(version, STORE_FORMAT_FIRST, sizeof(version));
   status = meta_put(txn, META_FORMAT, version, sizeof(version));
   if (status == STATUS_OK)
     status = meta_put(txn, META_NODE, identity->node.octets, KEY_SIZE);

@@ -33,6 +33,7 @@ enum status outbox_push(struct store_txn *txn, uint16_t neighbour, unsigned lane
   status = db_put(txn, TABLE_OUTBOX, key, sizeof(key), octets, layout_outbox_write(&entry, octets));
   if (status != STATUS_OK)
     return status;
+  pins_lower(txn->store, log, seq);
   state->end_position++;
   memcpy(state->end_tag, entry.tag, sizeof(entry.tag));
   if (state->pending_commits == 0)

@@ -30,6 +30,8 @@ static uint64_t used_bytes(const struct store_txn *txn)
       bytes += stat_bytes(&stat);
   }
   for (size_t i = 0; i < TABLE_COUNT; i++) {
+    if (i == TABLE_FLOORS && txn->store->floors_missing)
+      continue;
     if (mdb_stat(txn->mdb, txn->store->tables[i], &stat) == MDB_SUCCESS)
       bytes += stat_bytes(&stat);
   }

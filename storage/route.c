@@ -122,9 +122,10 @@ static enum status route_effective(struct route *route, const struct subject *su
                                    unsigned index)
 {
   struct growth growth = {.subject = *subject, .from = row->audience, .to = step->to, .row = row};
+  bool first = row->records == 1 && (row->flags & SUBJECT_TRIMMED) == 0;
   enum status status;
 
-  if (step->to == row->audience || row->records == 1) {
+  if (step->to == row->audience || first) {
     row->audience = step->to;
     return run_add(route, step->to, subject, index);
   }

@@ -29,6 +29,10 @@ struct log_slot {
   struct hash commit_id;
   uint64_t commits;
   struct wall_ms arrived_at;
+  uint64_t floor; /* commits up to here were let go; 0: none */
+  struct hash floor_id;
+  uint64_t pin;      /* nothing below it waits in an outbox; 0: not known, so anything may */
+  uint64_t pin_next; /* the same, of the walk over the outboxes under way */
 };
 
 struct certificate_slot {
@@ -173,6 +177,7 @@ struct store {
   MDB_dbi tables[TABLE_COUNT];
   int lock_file;
   bool read_only;
+  bool floors_missing; /* an older store, opened for reading alone */
   bool no_sync;
   int zstd_level;
   uint64_t quota_bytes;
@@ -214,6 +219,7 @@ struct store {
   _Atomic uint64_t used_bytes;
   _Atomic uint64_t file_bytes;
   _Atomic uint64_t disk_free_bytes;
+  uint64_t short_histories;
   _Atomic uint64_t stuck_bytes; /* free pages that were no use when last asked */
   bool room_checked;
   int64_t room_checked_ms;
@@ -332,6 +338,8 @@ MUST_USE enum status commit_deflate(const struct store_txn *txn, struct bytes_vi
 MUST_USE enum status commit_value_put(struct store_txn *txn, uint32_t log,
                                       const struct commit *commit, uint32_t certificate,
                                       struct wall_ms arrived_at, struct bytes_view frame);
+/* COMMIT_EMPTY when no shown item has a value, else 0. */
+uint8_t commit_empty_flag(const struct commit *commit);
 /* The parsed commit, kept until the next call. */
 MUST_USE enum status commit_parsed(const struct store_txn *txn, uint32_t log, uint64_t seq,
                                    const struct commit **out);
@@ -348,6 +356,22 @@ MUST_USE enum status commit_rewrite(const struct commit *commit, const struct by
  * parsed, in the store's arena. */
 MUST_USE enum status tombstones_bind(struct store_txn *txn, const struct commit *commit,
                                      struct commit *out, bool *changed);
+
+/* The record's octets without those items, in the arena. */
+MUST_USE enum status record_hide(const struct record *record, uint64_t positions,
+                                 struct arena *arena, struct bytes_view *octets);
+/* Parses what a commit is with those record octets, in the arena. */
+MUST_USE enum status commit_replace(const struct store_txn *txn, const struct commit *commit,
+                                    const struct bytes_view *records, struct arena *arena,
+                                    struct commit *out);
+
+/* ---- floors.c ---- */
+MUST_USE enum status floors_load(const struct store_txn *txn);
+/* Takes a commit of which nothing is left to keep out of the store. */
+MUST_USE enum status commit_remove(struct store_txn *txn, uint32_t log, const struct commit *commit,
+                                   const struct trim_holder *holders, size_t holder_count);
+/* Refs to commits that are gone, from the start of the inbox on, at most that many. */
+MUST_USE enum status inbox_prune(struct store_txn *txn, size_t count_max);
 
 /* ---- audiences.c ---- */
 MUST_USE enum status audience_cache_init(struct audience_cache *cache);
@@ -382,6 +406,10 @@ MUST_USE enum status subject_row_add(struct store_txn *txn, const struct subject
 MUST_USE enum status subject_refs_load(const struct store_txn *txn, const struct subject *subject,
                                        const struct subject_row *row, struct arena *arena,
                                        struct ref **refs);
+/* Leaves only those refs. */
+MUST_USE enum status subject_refs_replace(struct store_txn *txn, const struct subject *subject,
+                                          struct subject_row *row, const struct ref *refs,
+                                          size_t count);
 /* Writes flags back to the chunks and the row's tail. */
 MUST_USE enum status subject_refs_save(struct store_txn *txn, const struct subject *subject,
                                        struct subject_row *row, const struct ref *refs);
@@ -435,6 +463,8 @@ MUST_USE enum status history_queue(struct store_txn *txn);
 MUST_USE enum status outbox_push(struct store_txn *txn, uint16_t neighbour, unsigned lane,
                                  uint32_t log, uint64_t seq, const struct commit_value *value,
                                  const uint8_t *shown);
+/* Something of the log from `seq` on waits in an outbox. */
+void pins_lower(struct store *store, uint32_t log, uint64_t seq);
 /* At open: what the parent holds of each log, from what is still pending for it. */
 MUST_USE enum status outbox_load(const struct store_txn *txn);
 /* What goes out of a held commit: those records (`shown` NULL: all that are shown), those items

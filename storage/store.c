@@ -136,6 +136,10 @@ static enum status tables_open(struct store *store, MDB_txn *mdb, unsigned flags
 {
   for (size_t i = 0; i < TABLE_COUNT; i++) {
     int code = mdb_dbi_open(mdb, layout_table_name((enum table)i), flags, &store->tables[i]);
+    if (code == MDB_NOTFOUND && i == TABLE_FLOORS && store->read_only) {
+      store->floors_missing = true;
+      continue;
+    }
     if (code != MDB_SUCCESS)
       return db_status(code);
   }
@@ -257,6 +261,8 @@ static enum status mirrors_load(struct store *store, const struct store_txn *txn
   if (status == STATUS_OK)
     status = logs_load(txn);
   if (status == STATUS_OK)
+    status = floors_load(txn);
+  if (status == STATUS_OK)
     status = outbox_load(txn);
   if (status == STATUS_OK)
     status = counters_load(txn);
@@ -268,6 +274,34 @@ static enum status mirrors_load(struct store *store, const struct store_txn *txn
     room_assume(store);
   }
   return status;
+}
+
+/* Stores of the first version may lack the table of floors, which is then empty. */
+static enum status tables_complete(struct store *store)
+{
+  MDB_txn *mdb;
+  MDB_dbi table;
+  int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
+
+  if (code != MDB_SUCCESS)
+    return db_status(code);
+  code = mdb_dbi_open(mdb, layout_table_name(TABLE_META), 0, &table);
+  if (code == MDB_SUCCESS)
+    code = mdb_dbi_open(mdb, layout_table_name(TABLE_FLOORS), 0, &table);
+  else
+    code = MDB_SUCCESS; /* no store at all: told where it is opened */
+  mdb_txn_abort(mdb);
+  if (code != MDB_NOTFOUND)
+    return db_status(code);
+  code = mdb_txn_begin(store->env, NULL, 0, &mdb);
+  if (code != MDB_SUCCESS)
+    return db_status(code);
+  code = mdb_dbi_open(mdb, layout_table_name(TABLE_FLOORS), MDB_CREATE, &table);
+  if (code != MDB_SUCCESS) {
+    mdb_txn_abort(mdb);
+    return db_status(code);
+  }
+  return db_status(mdb_txn_commit(mdb));
 }
 
 static enum status contents_open(struct store *store, const struct store_identity *expected,
@@ -321,6 +355,8 @@ enum status store_open(const struct store_settings *settings, const struct store
     status = lock_take(store, reason);
   if (status == STATUS_OK)
     status = environment_open(store, reason);
+  if (status == STATUS_OK && !store->read_only)
+    status = tables_complete(store);
   if (status == STATUS_OK)
     status = contents_open(store, expected, reason);
   if (status == STATUS_OK) {

@@ -158,3 +158,23 @@ enum status subject_ref_find(const struct store_txn *txn, const struct subject *
   }
   return STATUS_OK;
 }
+
+enum status subject_refs_replace(struct store_txn *txn, const struct subject *subject,
+                                 struct subject_row *row, const struct ref *refs, size_t count)
+{
+  size_t chunks = chunk_count(row);
+  uint8_t key[SUBJECT_REFS_KEY_SIZE];
+  bool full;
+  enum status status = STATUS_OK;
+
+  CHECK(count <= row->records);
+  row->records = 0;
+  row->tail_count = 0;
+  for (size_t i = 0; i < count && status == STATUS_OK; i++)
+    status = subject_row_add(txn, subject, row, &refs[i], &full);
+  for (size_t chunk = chunk_count(row); chunk < chunks && status == STATUS_OK; chunk++) {
+    layout_subject_refs_key(subject, (uint16_t)chunk, key);
+    status = db_delete(txn, TABLE_SUBJECT_REFS, key, sizeof(key));
+  }
+  return status;
+}

@@ -4,6 +4,7 @@
 /* A log as the walk over its commits finds it. */
 struct chain {
   struct log_head head;
+  struct log_floor floor; /* seq 0: none */
   bool known;
   uint64_t seq; /* last commit seen */
   uint64_t commits;
@@ -21,11 +22,12 @@ static void head_check(struct verify *verify, const struct commit_value *value,
 {
   bool all_shown = value->flags & COMMIT_ALL_SHOWN;
   bool items_hidden = value->flags & COMMIT_ITEMS_HIDDEN;
+  uint8_t empty = commit->items_hidden ? commit_empty_flag(commit) : 0;
 
   if (!hash_equal(&value->id, &commit->id) || value->see_all != commit->see_all ||
       value->count != commit->header.count || value->shown_count != commit->shown_count ||
       all_shown != (commit->shown_count == commit->header.count) ||
-      items_hidden != commit->items_hidden ||
+      items_hidden != commit->items_hidden || (value->flags & COMMIT_EMPTY) != empty ||
       memcmp(value->shown, commit->shown, COMMIT_BITMAP_SIZE) != 0)
     commit_find(verify, chain, commit->header.seq, "its head does not say what it shows");
 }
@@ -58,11 +60,18 @@ static void origin_check(struct verify *verify, const struct commit_value *value
 static void order_check(struct verify *verify, const struct chain *chain,
                         const struct commit *commit)
 {
+  const struct hash *before = &chain->id;
+  uint64_t at = chain->seq;
+
   if (!chain->head.gapless)
     return;
-  if (commit->header.seq != chain->seq + 1)
+  if (commit->header.seq == chain->floor.seq + 1) {
+    before = &chain->floor.commit_id;
+    at = chain->floor.seq;
+  }
+  if (commit->header.seq != at + 1)
     commit_find(verify, chain, commit->header.seq, verdict_text(VERDICT_GAP));
-  else if (chain->seq > 0 && !hash_equal(&commit->header.prev, &chain->id))
+  else if (at > 0 && !hash_equal(&commit->header.prev, before))
     commit_find(verify, chain, commit->header.seq, verdict_text(VERDICT_BAD_PREVIOUS));
 }
 
@@ -129,16 +138,22 @@ static enum status commit_check(struct verify *verify, struct chain *chain, uint
   return records_check(verify, chain, &commit);
 }
 
-static void chain_end(struct verify *verify, const struct chain *chain)
+static void chain_end(struct verify *verify, const struct chain *found)
 {
-  if (!chain->known)
+  struct chain chain = *found;
+
+  if (!chain.known)
     return;
-  if (chain->commits != chain->head.commits || chain->seq != chain->head.seq ||
-      !hash_equal(&chain->id, &chain->head.commit_id))
+  if (chain.seq < chain.floor.seq) {
+    chain.seq = chain.floor.seq;
+    chain.id = chain.floor.commit_id;
+  }
+  if (chain.commits != chain.head.commits || chain.seq != chain.head.seq ||
+      !hash_equal(&chain.id, &chain.head.commit_id))
     verify_find(verify, "log %u: its head says seq %llu and %llu commits, held are %llu up to %llu",
-                chain->head.number, (unsigned long long)chain->head.seq,
-                (unsigned long long)chain->head.commits, (unsigned long long)chain->commits,
-                (unsigned long long)chain->seq);
+                chain.head.number, (unsigned long long)chain.head.seq,
+                (unsigned long long)chain.head.commits, (unsigned long long)chain.commits,
+                (unsigned long long)chain.seq);
 }
 
 static enum status chain_begin(struct verify *verify, struct chain *chain, uint32_t log)
@@ -151,6 +166,10 @@ static enum status chain_begin(struct verify *verify, struct chain *chain, uint3
   status = log_get(verify->txn, log, &chain->head);
   chain->known = status == STATUS_OK;
   chain->head.number = log;
+  if (status == STATUS_OK) {
+    status = store_floor_get(verify->txn, log, &chain->floor);
+    status = status == STATUS_NOT_FOUND ? STATUS_OK : status;
+  }
   return verify_fault(verify, status, "log", log);
 }
 
@@ -177,6 +196,8 @@ enum status verify_logs(struct verify *verify)
   }
   db_walk_close(&walk);
   chain_end(verify, &chain);
+  if (status == STATUS_NOT_FOUND)
+    status = verify_floors(verify);
   if (verify->report->logs != db_count(verify->txn, TABLE_LOGS))
     verify_find(verify, "%llu logs have commits, but %llu are listed",
                 (unsigned long long)verify->report->logs,

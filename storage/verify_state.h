@@ -29,6 +29,8 @@ MUST_USE enum status verify_fault(struct verify *verify, enum status status, con
 
 MUST_USE enum status verify_certificates(struct verify *verify);
 MUST_USE enum status verify_logs(struct verify *verify);
+/* Floors, and logs that have one but no commit past it, which are counted as logs. */
+MUST_USE enum status verify_floors(struct verify *verify);
 MUST_USE enum status verify_subjects(struct verify *verify);
 MUST_USE enum status verify_outboxes(struct verify *verify);
 

@@ -123,7 +123,7 @@ static void test_newer_version(void **state)
   actor->store = NULL;
   meta_write(actor->path, "format", version, sizeof(version));
   assert_int_equal(store_open(&settings, NULL, &store, reason), STATUS_WRONG_VERSION);
-  assert_non_null(strstr(reason, "version 2"));
+  assert_non_null(strstr(reason, "version 3"));
   version[0] = STORE_FORMAT_VERSION;
   meta_write(actor->path, "format", version, sizeof(version));
   meta_write(actor->path, "node", version, 3);

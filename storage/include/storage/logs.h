@@ -23,8 +23,9 @@ struct log_head {
   uint64_t seq;              /* highest held; 0: none */
   struct hash commit_id;     /* of that */
   uint64_t commits;          /* how many held */
-  bool gapless;              /* origin in this node's subtree: 1..seq are all held */
+  bool gapless;              /* origin in this node's subtree: floor + 1..seq are all held */
   struct wall_ms arrived_at; /* last commit taken in */
+  uint64_t floor;            /* commits up to here were let go (storage/trim.h); 0: none */
 };
 
 /* From any thread; what a write transaction has taken in shows at once. False when the log is

@@ -1,0 +1,18 @@
+/*
+ * What looking for commits to trim and trimming them share. Private to the store.
+ */
+#ifndef STORAGE_TRIM_RULES_H
+#define STORAGE_TRIM_RULES_H
+
+#include "state.h"
+
+/* Whether everybody on the way from us up to `top`, `top` included, may see such an item: only
+ * then did it get there. */
+bool trim_way_sees(const struct store *store, unsigned see, const struct address *top);
+/* How many above us may see it. */
+unsigned trim_above_count(const struct store *store, unsigned see);
+/* Whether the last record of the subject came before that time. */
+MUST_USE enum status trim_subject_rests(const struct store_txn *txn, const struct subject *subject,
+                                        struct wall_ms before, bool *rests);
+
+#endif

@@ -1,0 +1,455 @@
+/* Trimming: what goes and what stays, by the word of two above; floors; what comes after. */
+#include "record/receipt.h"
+#include "storage/trim.h"
+#include "store_world.h"
+
+#define ROUNDS_MAX 64
+
+struct tree {
+  struct world world;
+  struct actor *district;
+  struct actor *street;
+  struct actor *community;
+  struct actor *grid;
+};
+
+static int setup(void **state)
+{
+  struct tree *tree = test_calloc(1, sizeof(*tree));
+  struct world *world = &tree->world;
+  world_open(world);
+  tree->district = actor_add(world, "d");
+  tree->street = actor_add(world, "d/s");
+  tree->community = actor_add(world, "d/s/c");
+  tree->grid = actor_add(world, "d/s/c/g");
+  actor_add(world, "d/s/c/h");
+  for (size_t i = 0; i < world->count; i++) {
+    actor_open(world, &world->actors[i]);
+  }
+  neighbour_add(world, tree->district, tree->street);
+  neighbour_add(world, tree->street, tree->community);
+  neighbour_add(world, tree->community, tree->grid);
+  *state = tree;
+  return 0;
+}
+
+static int teardown(void **state)
+{
+  struct tree *tree = *state;
+  world_verify(&tree->world);
+  world_close(&tree->world);
+  test_free(tree);
+  return 0;
+}
+
+/* What `actor` says to an ask, signed. False when it doesn't hold the commit. */
+static bool holder_ask(struct world *world, struct actor *actor, const struct trim_ask *ask,
+                       struct trim_holder *out)
+{
+  struct store_txn *txn = NULL;
+  struct bytes octets = {0};
+  bool held = false;
+  assert_ok(store_read_begin(actor->store, &txn));
+  assert_ok(store_trim_holds(txn, ask, &held, out->shown));
+  store_read_end(txn);
+  out->address = actor->address;
+  assert_ok(cosignature_write(&actor->key, actor->secret, &ask->commit_id,
+                              (struct wall_ms){world->ms},
+                              bytes_view_of(out->shown, COMMIT_BITMAP_SIZE), &octets));
+  out->cosignature =
+      bytes_view_of(arena_copy(&world->arena, octets.data, octets.size), octets.size);
+  bytes_close(&octets);
+  return held;
+}
+
+static void pins_walk(struct actor *actor, size_t entries_max)
+{
+  struct pins_cursor cursor = {0};
+  bool done = false;
+  while (!done) {
+    struct store_txn *txn = NULL;
+    assert_ok(store_read_begin(actor->store, &txn));
+    assert_ok(store_pins_step(txn, &cursor, entries_max, &done));
+    store_read_end(txn);
+  }
+}
+
+/* Trims `actor` with the word of those above that are given, until nothing more goes. */
+static struct trim_result trim_all(struct world *world, struct actor *actor, struct actor **above,
+                                   size_t above_count, struct wall_ms before, bool dry)
+{
+  struct trim_rule rule = {before, dry};
+  struct trim_result total = {0};
+  struct trim_cursor cursor = {0};
+  bool done = false;
+  pins_walk(actor, 3);
+  for (int round = 0; !done && round < ROUNDS_MAX; round++) {
+    struct trim_ask asks[TRIM_ASKS_MAX];
+    struct store_txn *txn = NULL;
+    size_t count = 0;
+    assert_ok(store_read_begin(actor->store, &txn));
+    assert_ok(store_trim_find(txn, &rule, &cursor, &world->arena, asks, &count, &done, &total));
+    store_read_end(txn);
+    txn = txn_begin(world, actor);
+    for (size_t i = 0; i < count; i++) {
+      struct trim_holder holders[4];
+      size_t holder_count = 0;
+      for (size_t j = 0; j < above_count; j++) {
+        holder_count += holder_ask(world, above[j], &asks[i], &holders[holder_count]);
+      }
+      assert_ok(store_trim_apply(txn, &rule, &asks[i], holders, holder_count, &total));
+    }
+    assert_ok(store_commit(txn));
+  }
+  assert_true(done);
+  return total;
+}
+
+static struct wall_ms later(const struct tree *tree)
+{
+  return (struct wall_ms){tree->world.ms + 1000};
+}
+
+static struct trim_result grid_trim(struct tree *tree, bool dry)
+{
+  struct actor *above[] = {tree->community, tree->street, tree->district};
+  return trim_all(&tree->world, tree->grid, above, 3, later(tree), dry);
+}
+
+static struct subject report(struct tree *tree, uint8_t up, uint8_t see_second)
+{
+  struct subject subject;
+  struct say say = {.subject = &subject, .found = true, .up = up, .see_second = see_second};
+  actor_say(&tree->world, tree->grid, LANE_NORMAL, &say, 1);
+  return subject;
+}
+
+static void ship_up(struct tree *tree)
+{
+  ship(&tree->world, tree->grid, tree->community);
+  ship(&tree->world, tree->community, tree->street);
+  ship(&tree->world, tree->street, tree->district);
+}
+
+static struct log_head grid_head(const struct tree *tree, struct actor *actor)
+{
+  struct log_id id = {tree->grid->key, tree->grid->store_id, LANE_NORMAL};
+  struct log_head head = {0};
+  (void)store_log_find(actor->store, &id, &head);
+  return head;
+}
+
+static void test_two_above(void **state)
+{
+  struct tree *tree = *state;
+  struct subject subjects[10];
+  for (size_t i = 0; i < 10; i++) {
+    subjects[i] = report(tree, TIER_DISTRICT, 0);
+  }
+  ship_up(tree);
+  struct trim_result dry = grid_trim(tree, true);
+  assert_int_equal(dry.items, 10);
+  assert_int_equal(dry.commits, 9);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &subjects[0]).items_shown, 1);
+  struct trim_result result = grid_trim(tree, false);
+  assert_int_equal(result.items, 10);
+  assert_int_equal(result.commits, 9);
+  assert_int_equal(result.records, 9);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &subjects[0]).records, 0);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &subjects[9]).records, 1);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &subjects[9]).items_shown, 0);
+  assert_int_equal(grid_head(tree, tree->grid).floor, 9);
+  assert_int_equal(grid_head(tree, tree->grid).commits, 1);
+  assert_int_equal(findings_count(tree->grid, true), 0);
+  actor_reopen(&tree->world, tree->grid);
+  assert_int_equal(grid_head(tree, tree->grid).floor, 9);
+  /* Above, everything is as it was. */
+  assert_int_equal(subject_count(&tree->world, tree->community, &subjects[0]).items_shown, 1);
+  /* Nothing more goes, and the log goes on. */
+  assert_int_equal(grid_trim(tree, false).items, 0);
+  (void)report(tree, TIER_DISTRICT, 0);
+  ship_up(tree);
+  assert_int_equal(grid_head(tree, tree->district).seq, 11);
+}
+
+static void test_one_is_not_enough(void **state)
+{
+  struct tree *tree = *state;
+  struct subject subject = report(tree, TIER_DISTRICT, 0);
+  (void)report(tree, TIER_DISTRICT, 0);
+  ship(&tree->world, tree->grid, tree->community);
+  struct trim_result result = grid_trim(tree, false);
+  assert_int_equal(result.items, 0);
+  assert_int_equal(result.commits, 0);
+  assert_int_equal(result.stay_unproven, 2);
+  /* The same one twice is still one. */
+  struct actor *twice[] = {tree->community, tree->community};
+  result = trim_all(&tree->world, tree->grid, twice, 2, later(tree), false);
+  assert_int_equal(result.items, 0);
+  /* Nor does one beside us count. */
+  struct actor *beside = actor_find(&tree->world, "d/s/c/h");
+  struct actor *odd[] = {tree->community, beside};
+  result = trim_all(&tree->world, tree->grid, odd, 2, later(tree), false);
+  assert_int_equal(result.items, 0);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &subject).items_shown, 1);
+}
+
+static void test_few_may_see(void **state)
+{
+  struct tree *tree = *state;
+  /* The contact is for grid and community alone; the body goes. */
+  struct subject contact = report(tree, TIER_DISTRICT, SEE_GRID | SEE_COMMUNITY);
+  /* The record reaches the community alone, whoever may see its items. */
+  struct subject near = report(tree, TIER_COMMUNITY, 0);
+  struct subject last = report(tree, TIER_DISTRICT, 0);
+  /* The item leaves out the community, so it never got to the street. */
+  struct subject carrier = report(tree, TIER_DISTRICT, SEE_GRID | SEE_STREET | SEE_DISTRICT);
+  ship_up(tree);
+  struct trim_result result = grid_trim(tree, false);
+  assert_int_equal(result.items, 3);
+  assert_int_equal(result.commits, 0);
+  assert_int_equal(result.stay_few, 2);
+  assert_int_equal(result.stay_unproven, 1);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &contact).items_shown, 1);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &near).items_shown, 1);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &last).items_shown, 0);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &carrier).items_shown, 1);
+  assert_int_equal(grid_head(tree, tree->grid).floor, 0);
+}
+
+static void test_who_let_go_does_not_count(void **state)
+{
+  struct tree *tree = *state;
+  (void)report(tree, TIER_DISTRICT, 0);
+  (void)report(tree, TIER_DISTRICT, 0);
+  ship_up(tree);
+  struct actor *above[] = {tree->street, tree->district};
+  struct trim_result result = trim_all(&tree->world, tree->community, above, 2, later(tree), false);
+  assert_int_equal(result.items, 2);
+  /* The community can no longer speak for the grid's; the two others can. */
+  struct actor *two[] = {tree->community, tree->street};
+  result = trim_all(&tree->world, tree->grid, two, 2, later(tree), false);
+  assert_int_equal(result.items, 0);
+  assert_int_equal(grid_trim(tree, false).items, 2);
+  /* A street has but one above, and keeps everything. */
+  struct actor *one[] = {tree->district, tree->district};
+  result = trim_all(&tree->world, tree->street, one, 2, later(tree), false);
+  assert_int_equal(result.items, 0);
+}
+
+static void test_age_and_open(void **state)
+{
+  struct tree *tree = *state;
+  struct subject old = report(tree, TIER_DISTRICT, 0);
+  struct subject open = report(tree, TIER_DISTRICT, 0);
+  struct wall_ms before = {tree->world.ms + 1};
+  struct actor *above[] = {tree->community, tree->street, tree->district};
+  tree->world.ms += 1000;
+  struct say say = {.kind = "case.take", .subject = &open, .gen = 2, .up = TIER_DISTRICT};
+  actor_say(&tree->world, tree->grid, LANE_NORMAL, &say, 1);
+  ship_up(tree);
+  struct trim_result result = trim_all(&tree->world, tree->grid, above, 3, before, false);
+  assert_int_equal(result.items, 1);
+  assert_int_equal(result.stay_open, 1);
+  assert_int_equal(result.stay_young, 1);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &old).items_shown, 0);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &open).items_shown, 2);
+}
+
+static void test_waiting_stays(void **state)
+{
+  struct tree *tree = *state;
+  struct subject subject;
+  struct say say = {
+      .subject = &subject, .found = true, .up = TIER_DISTRICT, .down = {"d/s/c/g", NULL}};
+  actor_say(&tree->world, tree->community, LANE_NORMAL, &say, 1);
+  ship(&tree->world, tree->community, tree->street);
+  ship(&tree->world, tree->street, tree->district);
+  /* The child has not got it yet. */
+  struct actor *above[] = {tree->street, tree->district};
+  struct trim_result result = trim_all(&tree->world, tree->community, above, 2, later(tree), false);
+  assert_int_equal(result.items, 0);
+  assert_int_equal(result.stay_waiting, 1);
+  ship(&tree->world, tree->community, tree->grid);
+  result = trim_all(&tree->world, tree->community, above, 2, later(tree), false);
+  assert_int_equal(result.items, 1);
+  /* What is queued after the walk counts at once. */
+  struct subject other;
+  say.subject = &other;
+  actor_say(&tree->world, tree->community, LANE_NORMAL, &say, 1);
+  assert_int_equal(subject_count(&tree->world, tree->community, &other).items_shown, 1);
+  /* At the grid it goes too: it came from above, and two above hold it. */
+  say = (struct say){.subject = &subject, .gen = 2, .up = TIER_DISTRICT};
+  struct actor *all[] = {tree->community, tree->street, tree->district};
+  result = trim_all(&tree->world, tree->grid, all, 3, later(tree), false);
+  assert_int_equal(result.items, 1);
+}
+
+static void test_inbox_and_late(void **state)
+{
+  struct tree *tree = *state;
+  struct subject subjects[3];
+  struct say say = {.found = true, .up = TIER_DISTRICT, .down = {"d/s/c/g", NULL}};
+  for (size_t i = 0; i < 3; i++) {
+    say.subject = &subjects[i];
+    actor_say(&tree->world, tree->street, LANE_NORMAL, &say, 1);
+  }
+  ship(&tree->world, tree->street, tree->district);
+  ship(&tree->world, tree->street, tree->community);
+  ship(&tree->world, tree->community, tree->grid);
+  struct actor *above[] = {tree->community, tree->street, tree->district};
+  struct trim_result result = trim_all(&tree->world, tree->grid, above, 3, later(tree), false);
+  assert_int_equal(result.commits, 2);
+  assert_int_equal(findings_count(tree->grid, true), 0);
+  /* Who it concerns is still known: a new record of a trimmed subject finds its way. */
+  say = (struct say){.kind = "case.take", .subject = &subjects[0], .gen = 2, .up = TIER_DISTRICT};
+  actor_say(&tree->world, tree->grid, LANE_NORMAL, &say, 1);
+  ship_up(tree);
+  assert_int_equal(subject_count(&tree->world, tree->district, &subjects[0]).records, 2);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &subjects[0]).records, 1);
+  assert_int_equal(subject_count(&tree->world, tree->grid, &subjects[0]).marked, 0);
+}
+
+static void test_late_member_is_told(void **state)
+{
+  struct tree *tree = *state;
+  struct actor *late = actor_find(&tree->world, "d/s/c/h");
+  struct subject subject = report(tree, TIER_DISTRICT, 0);
+  (void)report(tree, TIER_DISTRICT, 0);
+  ship_up(tree);
+  struct actor *above[] = {tree->street, tree->district};
+  (void)trim_all(&tree->world, tree->community, above, 2, later(tree), false);
+  neighbour_add(&tree->world, tree->community, late);
+  struct say say = {
+      .kind = "case.dispatch", .subject = &subject, .gen = 2, .down = {"d/s/c/h", NULL}};
+  struct store_txn *txn = txn_begin(&tree->world, tree->community);
+  bool done = false;
+  while (!done) {
+    assert_ok(store_backfill_step(txn, 100, &done));
+  }
+  assert_ok(store_commit(txn));
+  uint64_t before = store_trim_short_histories(tree->community->store);
+  actor_say(&tree->world, tree->street, LANE_NORMAL, &say, 1);
+  ship(&tree->world, tree->street, tree->community);
+  assert_int_equal(store_trim_short_histories(tree->community->store), before + 1);
+}
+
+static void test_resend_after(void **state)
+{
+  struct tree *tree = *state;
+  struct outgoing entries[OUTGOING_MAX];
+  struct store_txn *txn = NULL;
+  uint64_t next = 0;
+  size_t count = 0;
+  for (size_t i = 0; i < 6; i++) {
+    (void)report(tree, TIER_DISTRICT, 0);
+  }
+  ship_up(tree);
+  (void)grid_trim(tree, false);
+  assert_ok(store_read_begin(tree->grid->store, &txn));
+  assert_ok(store_log_read(txn, grid_head(tree, tree->grid).number, 1, NEIGHBOUR_PARENT, 1 << 16,
+                           OUTGOING_MAX, &tree->world.arena, entries, &count, &next));
+  assert_int_equal(count, 1);
+  struct bytes_view octets = frame_open(&tree->world, entries[0].zstd, entries[0].raw_size);
+  store_read_end(txn);
+  /* The parent has it, with more than that. */
+  assert_int_equal(actor_take(&tree->world, tree->community, octets).verdict, VERDICT_DUPLICATE);
+}
+
+static void test_parent_begins_at_floor(void **state)
+{
+  struct tree *tree = *state;
+  struct world *world = &tree->world;
+  struct actor *lost = tree->community;
+  struct log_id id = {tree->grid->key, tree->grid->store_id, LANE_NORMAL};
+  struct log_floor floor;
+  struct store_txn *txn = NULL;
+  for (size_t i = 0; i < 6; i++) {
+    (void)report(tree, TIER_DISTRICT, 0);
+  }
+  ship_up(tree);
+  (void)grid_trim(tree, false);
+  /* The community lost its store: it can begin where the grid does, and not before. */
+  store_close(lost->store);
+  lost->store = NULL;
+  nftw(lost->path, path_remove, 8, FTW_DEPTH | FTW_PHYS);
+  actor_open(world, lost);
+  neighbour_add(world, lost, tree->grid);
+  struct bytes_view next = commit_make(
+      world, tree->grid, LANE_NORMAL,
+      &(struct say){.subject = &(struct subject){{0}}, .found = true, .up = TIER_DISTRICT}, 1);
+  assert_int_equal(actor_take(world, tree->grid, next).verdict, VERDICT_OK);
+  assert_int_equal(actor_take(world, lost, next).verdict, VERDICT_GAP);
+  struct store_txn *reader = NULL;
+  assert_ok(store_read_begin(tree->grid->store, &reader));
+  assert_ok(store_floor_get(reader, grid_head(tree, tree->grid).number, &floor));
+  assert_int_equal(floor.seq, 5);
+  assert_int_equal(floor.proof_count, 3);
+  txn = txn_begin(world, lost);
+  assert_ok(store_floor_adopt(txn, &id, &tree->grid->certificate_id, &floor));
+  assert_int_equal(store_floor_adopt(txn, &id, &tree->grid->certificate_id, &floor), STATUS_EXISTS);
+  assert_int_equal(store_floor_adopt(txn, &id, &lost->certificate_id, &floor),
+                   STATUS_INVALID_ARGUMENT);
+  assert_ok(store_commit(txn));
+  assert_int_equal(findings_count(lost, true), 0);
+  struct bytes_view sixth;
+  assert_ok(
+      store_commit_load(reader, grid_head(tree, tree->grid).number, 6, &world->arena, &sixth));
+  store_read_end(reader);
+  assert_int_equal(actor_take(world, lost, sixth).verdict, VERDICT_OK);
+  assert_int_equal(actor_take(world, lost, next).verdict, VERDICT_OK);
+  actor_reopen(world, lost);
+  assert_int_equal(grid_head(tree, lost).seq, 7);
+}
+
+static void test_abort(void **state)
+{
+  struct tree *tree = *state;
+  struct actor *above[] = {tree->community, tree->street};
+  struct trim_rule rule = {.before = later(tree)};
+  struct trim_result result = {0};
+  struct trim_cursor cursor = {0};
+  struct trim_ask asks[TRIM_ASKS_MAX];
+  struct trim_holder holders[2];
+  size_t count = 0;
+  bool done;
+  for (size_t i = 0; i < 4; i++) {
+    (void)report(tree, TIER_DISTRICT, 0);
+  }
+  rule.before = later(tree);
+  ship_up(tree);
+  pins_walk(tree->grid, 100);
+  struct store_txn *txn = txn_begin(&tree->world, tree->grid);
+  assert_ok(store_trim_find(txn, &rule, &cursor, &tree->world.arena, asks, &count, &done, &result));
+  assert_int_equal(count, 4);
+  for (size_t i = 0; i < count; i++) {
+    for (size_t j = 0; j < 2; j++) {
+      assert_true(holder_ask(&tree->world, above[j], &asks[i], &holders[j]));
+    }
+    assert_ok(store_trim_apply(txn, &rule, &asks[i], holders, 2, &result));
+  }
+  assert_int_equal(result.commits, 3);
+  store_abort(txn);
+  assert_int_equal(grid_head(tree, tree->grid).floor, 0);
+  assert_int_equal(grid_head(tree, tree->grid).commits, 4);
+  assert_int_equal(findings_count(tree->grid, true), 0);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_two_above, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_one_is_not_enough, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_few_may_see, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_who_let_go_does_not_count, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_age_and_open, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_waiting_stays, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_inbox_and_late, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_late_member_is_told, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_resend_after, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_parent_begins_at_floor, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
+// links: storage PkgConfig::ZSTD PkgConfig::SODIUM
