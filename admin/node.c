@@ -3,6 +3,8 @@
 #include "json.h"
 #include "render.h"
 
+#define TRIM_TIMEOUT_MS (10 * 60 * 1000)
+
 static enum ctl_exit run_plain(struct ctl *ctl, const char *command, const struct query *query,
                                void (*render)(const struct ctl_view *, const msgpack_object *))
 {
@@ -38,6 +40,25 @@ static enum ctl_exit run_tree(struct ctl *ctl, const struct ctl_args *args)
   return code;
 }
 
+static enum ctl_exit run_trim(struct ctl *ctl, const struct ctl_args *args)
+{
+  uint64_t days = 0;
+  struct query query;
+  if (!ctl_args_uint(ctl, args, "days", 0, 36500, 0, &days))
+    return CTL_USAGE;
+  query_init(&query);
+  if (ctl_args_text(args, "days", NULL) != NULL)
+    query_uint(&query, "days", days);
+  if (ctl_args_flag(args, "dry-run"))
+    writer_bool(query_field(&query, "dry_run"), true);
+  /* Those above are asked about every commit: that takes as long as it takes. */
+  if (ctl->timeout_ms < TRIM_TIMEOUT_MS)
+    ctl->timeout_ms = TRIM_TIMEOUT_MS;
+  enum ctl_exit code = run_plain(ctl, "trim", &query, render_trim);
+  query_close(&query);
+  return code;
+}
+
 static void render_shutdown(const struct ctl_view *view, const msgpack_object *result)
 {
   (void)result;
@@ -50,6 +71,12 @@ static enum ctl_exit run_shutdown(struct ctl *ctl, const struct ctl_args *args)
   return run_plain(ctl, "shutdown", NULL, render_shutdown);
 }
 
+static const struct ctl_option trim_options[] = {
+    {"days", 0, "N", "what is older than N days, instead of retention.days"},
+    {"dry-run", 0, NULL, "only say what would go"},
+    {0},
+};
+
 static const struct ctl_option tree_options[] = {
     {"timeout", 0, "MS", "wait that long for the nodes below (default 2000)"},
     {0},
@@ -60,6 +87,8 @@ const struct ctl_command ctl_commands_node[] = {
      NULL, 0, 0, run_status},
     {"tree", "The node", "[--timeout MS]", "the whole subtree: who is up, and what waits where",
      "nodectl tree --timeout 5000\n", tree_options, 0, 0, run_tree},
+    {"trim", "The node", "[--days N] [--dry-run]", "let go what two nodes above hold",
+     "nodectl trim --dry-run\n", trim_options, 0, 0, run_trim},
     {"shutdown", "The node", "", "end the daemon cleanly", "nodectl shutdown\n", NULL, 0, 0,
      run_shutdown},
     {0},

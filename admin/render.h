@@ -21,6 +21,7 @@ void rows_add(struct rows *rows, const msgpack_object *array, size_t count_max);
 void rows_close(struct rows *rows);
 
 void render_status(const struct ctl_view *view, const msgpack_object *result);
+void render_trim(const struct ctl_view *view, const msgpack_object *result);
 void render_tree(const struct ctl_view *view, const msgpack_object *result);
 void render_cases(const struct ctl_view *view, const struct rows *rows);
 void render_case(const struct ctl_view *view, const msgpack_object *result);

@@ -14,13 +14,18 @@ void render_logs(const struct ctl_view *view, const struct rows *rows)
     const msgpack_object *row = rows->rows[i];
     /* Of logs from outside this node's subtree only what concerns it is here. */
     bool gapless = value_bool(value_get(row, "gapless"));
+    uint64_t floor = value_get_uint(row, "floor");
     table_add_format(&table, PAINT_NONE, "%llu", (unsigned long long)value_get_uint(row, "number"));
     table_add_view(&table, value_get_text(row, "address"), 0);
     table_add_view(&table, value_get_text(row, "origin"), 13);
     table_add_view(&table, value_get_text(row, "store"), 9);
     table_add(&table, PAINT_NONE, render_value(value_get(row, "lane")));
     table_add(&table, PAINT_NONE, text_copy(text_count(value_get_uint(row, "seq"), text)));
-    table_add_format(&table, PAINT_NONE, "%s", gapless ? "all" : "part");
+    if (floor > 0)
+      table_add_format(&table, PAINT_NONE, "%s from %llu", gapless ? "all" : "part",
+                       (unsigned long long)floor + 1);
+    else
+      table_add_format(&table, PAINT_NONE, "%s", gapless ? "all" : "part");
     table_add(&table, PAINT_NONE, text_copy(text_count(value_get_uint(row, "commits"), text)));
     table_add(&table, PAINT_NONE, text_copy(text_time(value_get_int(row, "arrived_at"), text)));
   }

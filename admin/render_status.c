@@ -86,6 +86,55 @@ static void print_trouble(const struct ctl_view *view, const msgpack_object *res
             paint_end(view, PAINT_YELLOW));
 }
 
+/* What was let go since the daemon started; nothing where none of it is configured. */
+static void print_trim(const struct ctl_view *view, const msgpack_object *trim)
+{
+  char items[TEXT_SHORT_MAX], commits[TEXT_SHORT_MAX], ago[TEXT_SHORT_MAX], cases[TEXT_SHORT_MAX];
+  uint64_t short_histories = value_get_uint(trim, "short_histories");
+  char *reason = text_clean(value_get_text(trim, "reason"));
+  if (value_bool(value_get(trim, "configured")) || value_get_int(trim, "last_at") != 0)
+    fprintf(view->out, "trim     %s values and %s commits let go; last run %s%s%s\n",
+            text_count(value_get_uint(trim, "items"), items),
+            text_count(value_get_uint(trim, "commits"), commits),
+            text_ago(value_get_int(trim, "last_at"), view->now_ms, ago),
+            reason[0] == '\0' ? "" : ": ", reason);
+  if (short_histories > 0)
+    fprintf(view->out, "trim     %sto late members of %s cases not everything could be given%s\n",
+            paint_start(view, PAINT_YELLOW), text_count(short_histories, cases),
+            paint_end(view, PAINT_YELLOW));
+  free(reason);
+}
+
+void render_trim(const struct ctl_view *view, const msgpack_object *result)
+{
+  static const struct {
+    const char *key;
+    const char *text;
+  } stays[] = {
+      {"stay_young", "logs go on with commits that are too young"},
+      {"stay_open", "records stay: their case had something newer"},
+      {"stay_few", "values stay: fewer than two above may see them"},
+      {"stay_unproven", "stay: two above may see them, but did not say that they hold them"},
+      {"stay_waiting", "logs stay from where on something still waits for a neighbour"},
+  };
+  bool dry = value_bool(value_get(result, "dry_run"));
+  char items[TEXT_SHORT_MAX], commits[TEXT_SHORT_MAX], records[TEXT_SHORT_MAX];
+  char *reason = text_clean(value_get_text(result, "reason"));
+  fprintf(view->out, "%s values %s; %s commits with %s records whole\n",
+          text_count(value_get_uint(result, "items"), items), dry ? "would go" : "went",
+          text_count(value_get_uint(result, "commits"), commits),
+          text_count(value_get_uint(result, "records"), records));
+  for (size_t i = 0; i < sizeof stays / sizeof stays[0]; i++) {
+    uint64_t count = value_get_uint(result, stays[i].key);
+    if (count > 0)
+      fprintf(view->out, "%s %s\n", text_count(count, items), stays[i].text);
+  }
+  if (reason[0] != '\0')
+    fprintf(view->out, "%sended early: %s%s\n", paint_start(view, PAINT_YELLOW), reason,
+            paint_end(view, PAINT_YELLOW));
+  free(reason);
+}
+
 void render_status(const struct ctl_view *view, const msgpack_object *result)
 {
   char logs[TEXT_SHORT_MAX], commits[TEXT_SHORT_MAX], records[TEXT_SHORT_MAX];
@@ -109,6 +158,7 @@ void render_status(const struct ctl_view *view, const msgpack_object *result)
           text_count(value_get_uint(result, "subjects"), subjects));
   print_disk(view, value_get(result, "disk"));
   print_loop(view, value_get(result, "loop"));
+  print_trim(view, value_get(result, "trim"));
   print_trouble(view, result);
   print_links(view, result);
   free(address);

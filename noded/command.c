@@ -33,6 +33,7 @@ static const struct command commands[] = {
     {"shutdown", command_no_args, COMMAND_ON_READER, command_shutdown_run},
     {"status", command_no_args, COMMAND_ON_CORE, command_status_run},
     {"tree", command_tree_args, COMMAND_ON_CORE, command_tree_run},
+    {"trim", command_trim_args, COMMAND_ON_CORE, command_trim_run},
 };
 
 const struct command *command_find(struct bytes_view name)

@@ -167,7 +167,8 @@ static enum status log_export_from(struct store *store, const struct store_txn *
   if (!store_log_at(store, log, &head)) {
     return STATUS_OK;
   }
-  for (seq = seq == 0 ? 1 : seq; status == STATUS_OK && seq <= head.seq; seq++) {
+  for (seq = seq <= head.floor ? head.floor + 1 : seq; status == STATUS_OK && seq <= head.seq;
+       seq++) {
     if (piece_is_full(state, log, seq)) {
       break;
     }

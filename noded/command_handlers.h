@@ -39,5 +39,8 @@ void command_status_run(struct command_call *call);
 bool command_tree_args(struct command_call *call, struct reader *args);
 void command_tree_run(struct command_call *call);
 void command_shutdown_run(struct command_call *call);
+/* command_trim.c */
+bool command_trim_args(struct command_call *call, struct reader *args);
+void command_trim_run(struct command_call *call);
 
 #endif

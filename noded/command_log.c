@@ -34,7 +34,7 @@ bool command_log_list_args(struct command_call *call, struct reader *args)
 
 static void write_log(struct writer *writer, const struct log_head *head)
 {
-  writer_map(writer, 7 + WRITE_LOG_PAIRS);
+  writer_map(writer, 8 + WRITE_LOG_PAIRS);
   write_uint(writer, "number", head->number);
   write_text(writer, "address", head->address.text);
   write_log_id(writer, &head->id);
@@ -43,6 +43,7 @@ static void write_log(struct writer *writer, const struct log_head *head)
   write_uint(writer, "commits", head->commits);
   write_bool(writer, "gapless", head->gapless);
   write_int(writer, "arrived_at", head->arrived_at.ms);
+  write_uint(writer, "floor", head->floor);
 }
 
 void command_log_list_run(struct command_call *call)

@@ -11,6 +11,7 @@
 
 struct status_state {
   struct core_figures figures;
+  struct core_trim_figures trim;
   struct bytes parent;
   struct bytes children;
   uint32_t child_count;
@@ -106,6 +107,19 @@ static void write_loop(struct writer *writer, const struct core_figures *figures
              transactions == 0 ? 0 : figures->fsync_us_total / transactions);
 }
 
+static void write_trim(struct writer *writer, const struct core_trim_figures *trim)
+{
+  writer_text(writer, "trim");
+  writer_map(writer, 7);
+  write_bool(writer, "configured", trim->configured);
+  write_int(writer, "last_at", trim->last_at.ms);
+  write_uint(writer, "items", trim->items);
+  write_uint(writer, "commits", trim->commits);
+  write_uint(writer, "records", trim->records);
+  write_uint(writer, "short_histories", trim->short_histories);
+  write_text(writer, "reason", trim->reason);
+}
+
 /* logs, commits, records, subjects, quarantine, refused: six pairs. */
 static enum status write_counts(struct writer *writer, const struct store *store,
                                 const struct store_txn *txn)
@@ -135,7 +149,7 @@ static enum status status_write(struct command_call *call, const struct status_s
   const struct core_identity *identity = core_get_identity(core);
   struct writer writer;
   writer_init(&writer, &call->result);
-  writer_map(&writer, 19);
+  writer_map(&writer, 20);
   write_text(&writer, "address", identity->address.text);
   write_text(&writer, "class", address_class_name(&identity->address));
   write_hex(&writer, "node", identity->key.octets, KEY_SIZE);
@@ -153,6 +167,7 @@ static enum status status_write(struct command_call *call, const struct status_s
   write_disk(&writer, store);
   write_int(&writer, "hlc_ahead_ms", state->figures.hlc_ahead_ms);
   write_loop(&writer, &state->figures);
+  write_trim(&writer, &state->trim);
   return status == STATUS_OK ? writer_finish(&writer) : status;
 }
 
@@ -182,6 +197,7 @@ void command_status_run(struct command_call *call)
   }
   call->state = state;
   core_get_figures(call->context->core, &state->figures);
+  core_get_trim(call->context->core, &state->trim);
   links_write(call->context->core, state);
   command_go(call, COMMAND_ON_READER, status_read);
 }

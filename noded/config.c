@@ -50,6 +50,10 @@ static const struct number_rule number_rules[] = {
     NARROW(link, dead_seconds, dead_ms, false, 2, 86400, 150, 1000),
     NARROW(link, retry_min_ms, retry_min_ms, false, 10, 60000, 100, 1),
     NARROW(link, retry_max_ms, retry_max_ms, false, 10, 3600000, 30000, 1),
+    NARROW(retention, days, retention_days, true, 1, 36500, 0, 1),
+    WIDE(retention, keep_mib, keep_bytes, true, 1, 1024 * 1024, 0, 1024ull * 1024),
+    WIDE(outbox, max_mib, outbox_max_bytes, true, 1, 1024 * 1024, 0, 1024ull * 1024),
+    NARROW(outbox, max_days, outbox_max_days, true, 1, 36500, 0, 1),
 };
 
 /* Decimal digits alone, at most 18 of them. */

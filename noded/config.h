@@ -26,15 +26,19 @@ struct config {
   uint32_t listen_count;
   enum log_format log_format;
   enum log_level log_level;
-  uint64_t map_bytes;    /* store.map_gib, default 64 */
-  uint64_t quota_bytes;  /* store.quota_mib, 0: none */
-  uint32_t children_max; /* limits.children, default 1024 */
-  uint64_t window_bytes; /* limits.window_kib, default 4096: unacknowledged octets a link */
-  uint64_t rate_bytes_s; /* limits.rate_kbit, 0: none; sending, each link */
-  uint32_t idle_ms;      /* link.idle_seconds, default 60 */
-  uint32_t dead_ms;      /* link.dead_seconds, default 150: nothing heard */
-  uint32_t retry_min_ms; /* link.retry_min_ms, default 100 */
-  uint32_t retry_max_ms; /* link.retry_max_ms, default 30000 */
+  uint64_t map_bytes;        /* store.map_gib, default 64 */
+  uint64_t quota_bytes;      /* store.quota_mib, 0: none */
+  uint32_t children_max;     /* limits.children, default 1024 */
+  uint64_t window_bytes;     /* limits.window_kib, default 4096: unacknowledged octets a link */
+  uint64_t rate_bytes_s;     /* limits.rate_kbit, 0: none; sending, each link */
+  uint32_t idle_ms;          /* link.idle_seconds, default 60 */
+  uint32_t dead_ms;          /* link.dead_seconds, default 150: nothing heard */
+  uint32_t retry_min_ms;     /* link.retry_min_ms, default 100 */
+  uint32_t retry_max_ms;     /* link.retry_max_ms, default 30000 */
+  uint32_t retention_days;   /* retention.days, 0: nothing is trimmed */
+  uint64_t keep_bytes;       /* retention.keep_mib: nothing is trimmed while less is in use */
+  uint64_t outbox_max_bytes; /* outbox.max_mib, 0: none; of each child that is away */
+  uint32_t outbox_max_days;  /* outbox.max_days, 0: none; the same */
 };
 
 /* Reads and validates; on failure `reason` (CONFIG_REASON_MAX octets) holds "file:line: reason"

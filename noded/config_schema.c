@@ -39,6 +39,16 @@ static const cyaml_schema_field_t link_fields[] = {
     TEXT_FIELD(retry_max_ms, config_raw_link),
     CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t retention_fields[] = {
+    TEXT_FIELD(days, config_raw_retention),
+    TEXT_FIELD(keep_mib, config_raw_retention),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t outbox_fields[] = {
+    TEXT_FIELD(max_mib, config_raw_outbox),
+    TEXT_FIELD(max_days, config_raw_outbox),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_value_t listen_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, TEXT_MAX),
 };
@@ -51,6 +61,9 @@ static const cyaml_schema_field_t top_fields[] = {
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct config_raw, log, log_fields),
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct config_raw, limits, limits_fields),
     CYAML_FIELD_MAPPING("link", CYAML_FLAG_OPTIONAL, struct config_raw, link, link_fields),
+    CYAML_FIELD_MAPPING("retention", CYAML_FLAG_OPTIONAL, struct config_raw, retention,
+                        retention_fields),
+    CYAML_FIELD_MAPPING("outbox", CYAML_FLAG_OPTIONAL, struct config_raw, outbox, outbox_fields),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t top_value = {

@@ -31,6 +31,14 @@ struct config_raw_link {
   char *retry_min_ms;
   char *retry_max_ms;
 };
+struct config_raw_retention {
+  char *days;
+  char *keep_mib;
+};
+struct config_raw_outbox {
+  char *max_mib;
+  char *max_days;
+};
 struct config_raw {
   char *parent;
   char **listen;
@@ -40,6 +48,8 @@ struct config_raw {
   struct config_raw_log log;
   struct config_raw_limits limits;
   struct config_raw_link link;
+  struct config_raw_retention retention;
+  struct config_raw_outbox outbox;
 };
 
 /* What is wrong, gathered as "file:line: reason" lines; `text` has CONFIG_REASON_MAX octets. */

@@ -14,6 +14,7 @@
 #include "replication/node.h"
 #include "storage/logs.h"
 #include "storage/store.h"
+#include "storage/trim.h"
 
 struct core;
 struct event_base;
@@ -140,6 +141,31 @@ struct core_tree {
   void *state; /* the core's */
 };
 void core_tree(struct core *core, struct core_tree *tree);
+
+/* Lets go what may go now, or only says what would (`dry`). `days`: how old it must be, else as
+ * configured. STATUS_BUSY while another runs, STATUS_NOT_ALLOWED where nothing is configured or
+ * nobody above could hold it; `reason` in words, also when it ended early. */
+struct core_trim {
+  bool dry;
+  bool has_days;
+  uint64_t days;
+  struct trim_result result;
+  char reason[256];
+  void (*done)(struct core *core, struct core_trim *trim, enum status status);
+};
+void core_trim(struct core *core, struct core_trim *trim);
+
+/* Figures of trimming since the start. */
+struct core_trim_figures {
+  bool configured;
+  struct wall_ms last_at; /* 0: no run has ended */
+  uint64_t items;
+  uint64_t commits;
+  uint64_t records;
+  uint64_t short_histories;
+  const char *reason; /* why the last run ended early; static, "" when it didn't */
+};
+void core_get_trim(const struct core *core, struct core_trim_figures *out);
 
 /* Figures for `status`, read on the core thread. */
 struct core_link_figures {

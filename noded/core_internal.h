@@ -19,6 +19,7 @@
 #define CORE_LAZY_MS 250           /* acknowledgements of outboxes may wait so long */
 #define CORE_SALT_POOL 4096
 #define CORE_COUNTER_HLC "hlc"
+#define COSIGN_KIND "cosignatures"
 
 /* Something that the next transaction does. */
 enum pending_type { PENDING_EFFECT, PENDING_CHILD };
@@ -86,6 +87,9 @@ struct core {
   struct core_import *import_last;
   struct core_retry *drop_first;
 
+  struct cosigning *cosigning; /* core_cosign.c */
+  struct trimming *trimming;   /* core_trim.c */
+
   struct tree_query *trees; /* core_tree.c */
   uint64_t query_id;
 };
@@ -136,6 +140,30 @@ void load_plan(struct core *core, const struct repl_effect *effect);
 void load_own_heads(struct core *core, struct idle_head heads[LANE_COUNT]);
 /* Fills a new repl node from the store. */
 MUST_USE enum status load_node(struct core *core, char *reason);
+
+/* core_cosign.c: what we and those above us vouch for, when a child asks, or our own trimming. */
+/* Asks the parent; the answer comes to trim_answered with the same id. 0: it can't be asked. */
+uint64_t cosign_ask(struct core *core, const struct trim_ask *asks, size_t count);
+void cosign_query(struct core *core, const struct repl_effect *effect);
+/* False when it answers something else. */
+bool cosign_answered(struct core *core, const struct repl_effect *effect);
+void cosign_tick(struct core *core, struct mono_ms now);
+int64_t cosign_deadline(const struct core *core);
+void cosign_close(struct core *core);
+
+/* core_trim.c */
+/* What one tier says to the ask at that place. */
+struct cosign_said {
+  size_t place;
+  struct bytes_view cosignature;
+};
+void trim_answered(struct core *core, uint64_t id, const struct cosign_said *said, size_t count);
+void trim_tick(struct core *core, struct mono_ms now);
+int64_t trim_deadline(const struct core *core);
+bool trim_waits(const struct core *core);
+MUST_USE enum status trim_run(struct core *core, struct store_txn *txn);
+void trim_finish(struct core *core, enum status status);
+void trim_close(struct core *core);
 
 /* core_tree.c */
 void tree_query(struct core *core, const struct repl_effect *effect);

@@ -65,10 +65,16 @@ static void carry(struct core *core, struct repl_effect *effect)
     load_plan(core, effect);
     break;
   case REPL_QUERY:
-    tree_query(core, effect);
+    if (bytes_view_equal(effect->message->query.kind, bytes_view_text(COSIGN_KIND))) {
+      cosign_query(core, effect);
+    } else {
+      tree_query(core, effect);
+    }
     break;
   case REPL_ANSWERED:
-    tree_answered(core, effect);
+    if (!cosign_answered(core, effect)) {
+      tree_answered(core, effect);
+    }
     break;
   case REPL_NOTICE:
     log_notice(core, effect);
@@ -126,7 +132,10 @@ static void check_room(struct core *core)
 int64_t core_deadline(const struct core *core, struct mono_ms now)
 {
   int64_t at = repl_next_deadline(core->node).ms;
-  int64_t others[] = {peers_deadline(core, core->peers), tree_deadline(core),
+  int64_t others[] = {peers_deadline(core, core->peers),
+                      tree_deadline(core),
+                      cosign_deadline(core),
+                      trim_deadline(core),
                       core->lazy_waits ? core->lazy_at.ms : INT64_MAX,
                       core->room ? INT64_MAX : now.ms + ROOM_CHECK_MS};
   for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
@@ -144,6 +153,8 @@ static void tick(struct core *core)
   }
   peers_tick(core, core->peers, now.mono);
   tree_tick(core, now.mono);
+  cosign_tick(core, now.mono);
+  trim_tick(core, now.mono);
   carry_all(core);
 }
 
@@ -164,7 +175,7 @@ void core_turn(struct core *core)
   if (core->broken) {
     core_restart(core, STATUS_IO);
   }
-  if (more || core->backfill || append_waits(core) || bundle_waits(core)) {
+  if (more || core->backfill || append_waits(core) || bundle_waits(core) || trim_waits(core)) {
     core_wake(core);
   }
 }
@@ -181,6 +192,8 @@ void core_restart(struct core *core, enum status status)
   txn_drop_pending(core);
   append_finish(core, status);
   bundle_finish(core, status);
+  trim_close(core);
+  cosign_close(core);
   tree_close(core);
   repl_node_free(core->node);
   core->node = NULL;
@@ -203,6 +216,8 @@ void core_release(struct core *core)
   txn_drop_pending(core);
   append_close(core);
   bundle_finish(core, STATUS_CLOSED);
+  trim_close(core);
+  cosign_close(core);
   tree_close(core);
   peers_free(core->peers);
   repl_effects_close(&core->effects);

@@ -93,7 +93,7 @@ void txn_drop_pending(struct core *core)
 bool txn_is_due(const struct core *core, struct mono_ms now)
 {
   return core->pending_count > 0 || append_waits(core) || bundle_waits(core) || core->backfill ||
-         (core->lazy_waits && core->lazy_at.ms <= now.ms);
+         trim_waits(core) || (core->lazy_waits && core->lazy_at.ms <= now.ms);
 }
 
 /* ---- within the transaction ---- */
@@ -295,6 +295,9 @@ static enum status apply_all(struct core *core, struct store_txn *txn)
     status = store_backfill_step(txn, CORE_BACKFILL_SUBJECTS, &done);
     core->backfill = !done;
   }
+  if (status == STATUS_OK) {
+    status = trim_run(core, txn);
+  }
   return status == STATUS_OK ? put_counters(core, txn) : status;
 }
 
@@ -437,4 +440,5 @@ void txn_run(struct core *core)
   tell_outboxes(core);
   append_finish(core, STATUS_OK);
   bundle_finish(core, STATUS_OK);
+  trim_finish(core, STATUS_OK);
 }

@@ -45,6 +45,10 @@ void config_reload(struct config *running, const struct config *fresh, char *key
   name_add(keys, "link.dead_seconds", running->dead_ms != fresh->dead_ms);
   name_add(keys, "link.retry_min_ms", running->retry_min_ms != fresh->retry_min_ms);
   name_add(keys, "link.retry_max_ms", running->retry_max_ms != fresh->retry_max_ms);
+  name_add(keys, "retention.days", running->retention_days != fresh->retention_days);
+  name_add(keys, "retention.keep_mib", running->keep_bytes != fresh->keep_bytes);
+  name_add(keys, "outbox.max_mib", running->outbox_max_bytes != fresh->outbox_max_bytes);
+  name_add(keys, "outbox.max_days", running->outbox_max_days != fresh->outbox_max_days);
   running->log_format = fresh->log_format;
   running->log_level = fresh->log_level;
 }

@@ -113,7 +113,7 @@ static enum status commit_take(struct apply *apply)
   if (status == STATUS_OK)
     status = head_move(apply);
   if (status == STATUS_OK)
-    status = commit_value_put(txn, apply->log, apply->commit, apply->certificate, txn->now.wall,
+    status = commit_value_put(txn, apply->log, apply->commit, apply->certificate, txn->now.wall, 0,
                               apply->frame);
   if (status == STATUS_OK)
     status = plan_begin(txn);
@@ -193,7 +193,7 @@ static enum status commit_join(struct apply *apply)
   commit_parsed_forget(txn);
   if (status == STATUS_OK)
     status = commit_value_put(txn, apply->log, &after, apply->value.certificate,
-                              apply->value.arrived_at, frame);
+                              apply->value.arrived_at, apply->value.flags & COMMIT_TRIMMED, frame);
   if (status == STATUS_OK)
     status = plan_begin(txn);
   arrival.slot = log_slot(txn->store, apply->log);

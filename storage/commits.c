@@ -67,10 +67,11 @@ uint8_t commit_empty_flag(const struct commit *commit)
 }
 
 enum status commit_value_put(struct store_txn *txn, uint32_t log, const struct commit *commit,
-                             uint32_t certificate, struct wall_ms arrived_at,
+                             uint32_t certificate, struct wall_ms arrived_at, uint8_t trimmed,
                              struct bytes_view frame)
 {
   struct commit_value value = {
+      .flags = trimmed,
       .see_all = commit->see_all,
       .count = commit->header.count,
       .shown_count = commit->shown_count,

@@ -146,7 +146,8 @@ static enum status held_erase(struct store_txn *txn, const struct ref *ref, cons
   if (status == STATUS_OK)
     status = commit_value_get(txn, ref->log, ref->seq, &value);
   if (status == STATUS_OK)
-    status = commit_value_put(txn, ref->log, &erased, value.certificate, value.arrived_at, frame);
+    status = commit_value_put(txn, ref->log, &erased, value.certificate, value.arrived_at,
+                              value.flags & COMMIT_TRIMMED, frame);
   commit_parsed_forget(txn);
   return status;
 }

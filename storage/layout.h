@@ -131,7 +131,8 @@ void layout_log_id_read(const uint8_t *octets, struct log_id *out);
 enum commit_flag {
   COMMIT_ALL_SHOWN = 1, /* every record; then no bitmap follows */
   COMMIT_ITEMS_HIDDEN = 2,
-  COMMIT_EMPTY = 4, /* items are hidden, and no value is left */
+  COMMIT_EMPTY = 4,   /* items are hidden, and no value is left */
+  COMMIT_TRIMMED = 8, /* some value of it was here and was let go */
 };
 /* What is known of a held commit without decompressing it:
  * flags u8, see_all u8, count u16, shown count u16, certificate u32, raw size u32, arrived ms u64,

@@ -68,6 +68,15 @@ static enum status commit_visible(const struct reading *reading, const struct co
   return status;
 }
 
+enum status commit_shown_to(const struct store_txn *txn, uint32_t log, const struct commit *commit,
+                            uint16_t neighbour, uint8_t shown[COMMIT_BITMAP_SIZE])
+{
+  struct reading reading;
+  enum status status = reading_begin(txn, log, neighbour, &reading);
+
+  return status == STATUS_OK ? commit_visible(&reading, commit, shown) : status;
+}
+
 static bool key_in_log(struct bytes_view key, uint32_t log)
 {
   return key.size == COMMIT_KEY_SIZE && be32_get(key.data) == log;

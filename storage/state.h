@@ -334,10 +334,11 @@ MUST_USE enum status commit_value_inflate(const struct store_txn *txn,
 /* Compresses into scratch->frame; good until the next call. */
 MUST_USE enum status commit_deflate(const struct store_txn *txn, struct bytes_view octets,
                                     int level, struct bytes_view *frame);
-/* Writes a commit's value from what it shows. */
+/* Writes a commit's value from what it shows; `trimmed` is COMMIT_TRIMMED or 0. */
 MUST_USE enum status commit_value_put(struct store_txn *txn, uint32_t log,
                                       const struct commit *commit, uint32_t certificate,
-                                      struct wall_ms arrived_at, struct bytes_view frame);
+                                      struct wall_ms arrived_at, uint8_t trimmed,
+                                      struct bytes_view frame);
 /* COMMIT_EMPTY when no shown item has a value, else 0. */
 uint8_t commit_empty_flag(const struct commit *commit);
 /* The parsed commit, kept until the next call. */
@@ -472,6 +473,12 @@ MUST_USE enum status outbox_load(const struct store_txn *txn);
 MUST_USE enum status outgoing_write(const struct store_txn *txn, const struct commit_value *value,
                                     const uint8_t *shown, unsigned class_bit, struct arena *arena,
                                     struct outgoing *out);
+
+/* ---- log_read.c ---- */
+/* Which of its shown records the neighbour is in the audience of. */
+MUST_USE enum status commit_shown_to(const struct store_txn *txn, uint32_t log,
+                                     const struct commit *commit, uint16_t neighbour,
+                                     uint8_t shown[COMMIT_BITMAP_SIZE]);
 
 /* ---- inbox.c ---- */
 MUST_USE enum status inbox_put(struct store_txn *txn, const struct ref *ref);

@@ -106,7 +106,7 @@ static enum status records_trim(struct trim *trim, struct bytes_view *records, b
     records[i] = record->octets;
     status = trim_subject_rests(trim->txn, &record->header.subject, trim->rule->before, &rests);
     *rest_all = *rest_all && rests;
-    if (status == STATUS_OK && rests)
+    if (status == STATUS_OK && rests && !trim_kind_stays(record->header.kind))
       positions = positions_going(trim, record, commit->indexes[i]);
     trim->result->items += (uint64_t)__builtin_popcountll(positions);
     *changed = *changed || positions != 0;
@@ -137,7 +137,8 @@ static enum status values_trim(struct trim *trim, const struct commit_value *val
   if (status == STATUS_OK)
     status = commit_deflate(txn, after.octets, LEVEL_TRIMMED, &frame);
   if (status == STATUS_OK)
-    status = commit_value_put(txn, trim->ask->log, &after, certificate, arrived_at, frame);
+    status = commit_value_put(txn, trim->ask->log, &after, certificate, arrived_at, COMMIT_TRIMMED,
+                              frame);
   commit_parsed_forget(txn);
   trim->commit = after;
   return status;
@@ -225,14 +226,14 @@ enum status store_trim_apply(struct store_txn *txn, const struct trim_rule *rule
   return status;
 }
 
-/* Every item asked for is here as a value. */
-static bool record_holds(const struct record *record, struct bytes_view see)
+/* Every item asked for is here as a value, and no other was let go. */
+static bool record_holds(const struct record *record, struct bytes_view see, bool trimmed)
 {
   struct bytes_view rest = record->items_octets;
   struct item item;
   unsigned i = 0;
 
-  if (see.size > record->item_count)
+  if (see.size > record->item_count || (trimmed && record->hidden_count > 0))
     return false;
   for (; record_item_next(&rest, &item); i++) {
     if (i < see.size && see.data[i] != 0 && !item.shown)
@@ -241,9 +242,11 @@ static bool record_holds(const struct record *record, struct bytes_view see)
   return true;
 }
 
-enum status store_trim_holds(const struct store_txn *txn, const struct trim_ask *ask, bool *held,
-                             uint8_t shown[COMMIT_BITMAP_SIZE])
+enum status store_trim_holds(const struct store_txn *txn, const struct trim_ask *ask,
+                             uint16_t neighbour, bool *held, uint8_t shown[COMMIT_BITMAP_SIZE],
+                             size_t *octets)
 {
+  uint8_t concerned[COMMIT_BITMAP_SIZE];
   unsigned own = address_class(&txn->store->identity.address);
   const struct commit *commit;
   struct commit_value value;
@@ -260,9 +263,12 @@ enum status store_trim_holds(const struct store_txn *txn, const struct trim_ask 
     status = commit_parsed(txn, head.number, ask->seq, &commit);
   else
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+  if (status == STATUS_OK)
+    status = commit_shown_to(txn, head.number, commit, neighbour, concerned);
   if (status != STATUS_OK)
     return status;
   *held = true;
+  *octets = (commit->header.count + 7u) / 8;
   for (size_t i = 0; i < ask->want_count; i++) {
     uint8_t wanted[RECORD_ITEMS_MAX] = {0};
     struct bytes_view see = ask->wants[i].see;
@@ -271,8 +277,9 @@ enum status store_trim_holds(const struct store_txn *txn, const struct trim_ask 
     for (size_t j = 0; j < see.size; j++)
       wanted[j] = (see.data[j] & own) != 0;
     see = bytes_view_of(wanted, see.size);
-    if (commit_place(commit, ask->wants[i].index, &place) &&
-        record_holds(&commit->records[place], see))
+    if (bitmap_get(concerned, ask->wants[i].index) &&
+        commit_place(commit, ask->wants[i].index, &place) &&
+        record_holds(&commit->records[place], see, value.flags & COMMIT_TRIMMED))
       bitmap_set(shown, ask->wants[i].index);
   }
   return STATUS_OK;

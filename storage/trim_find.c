@@ -7,7 +7,8 @@
 
 #define LOOK_HEADS_MAX 4096
 #define LOOK_OPEN_MAX 64
-#define LOOK_WANTS_MAX 4096 /* records asked for in one call, at least one commit's */
+#define LOOK_WANTS_MAX (24 * 1024) /* octets of what is asked for in one call, at the least */
+#define WANT_OCTETS 6              /* of a record, beside its items */
 
 struct look {
   const struct store_txn *txn;
@@ -47,7 +48,8 @@ static enum status want_make(struct look *look, const struct record *record, str
   if (!rests)
     look->result->stay_open++;
   for (unsigned i = 0; record_item_next(&rest, &item); i++) {
-    bool enough = item.shown && trim_above_count(look->txn->store, item.see) >= TRIM_HOLDERS_NEEDED;
+    bool enough = item.shown && !trim_kind_stays(record->header.kind) &&
+                  trim_above_count(look->txn->store, item.see) >= TRIM_HOLDERS_NEEDED;
     if (item.shown && !enough)
       look->result->stay_few++;
     if (enough && rests)
@@ -87,7 +89,9 @@ static enum status commit_open(struct look *look, uint64_t seq, const struct com
       .want_count = commit->shown_count,
       .wants = wants,
   };
-  look->wants += commit->shown_count + 1;
+  look->wants += 128;
+  for (size_t i = 0; i < commit->shown_count; i++)
+    look->wants += WANT_OCTETS + wants[i].see.size;
   if (at_front && !left && seq > look->front)
     look->front = seq;
   return STATUS_OK;

@@ -25,6 +25,19 @@ unsigned trim_above_count(const struct store *store, unsigned see)
   return count;
 }
 
+static bool kind_begins(struct bytes_view kind, const char *prefix)
+{
+  size_t size = strlen(prefix);
+
+  return kind.size >= size && memcmp(kind.data, prefix, size) == 0;
+}
+
+bool trim_kind_stays(struct bytes_view kind)
+{
+  return kind_begins(kind, "policy.") ||
+         (kind_begins(kind, "node.") && !bytes_view_equal(kind, bytes_view_text("node.certify")));
+}
+
 enum status trim_subject_rests(const struct store_txn *txn, const struct subject *subject,
                                struct wall_ms before, bool *rests)
 {

@@ -11,6 +11,9 @@
 bool trim_way_sees(const struct store *store, unsigned see, const struct address *top);
 /* How many above us may see it. */
 unsigned trim_above_count(const struct store *store, unsigned see);
+/* Policy, and what is said of nodes, is needed whatever its age; certificates are kept by
+ * themselves. */
+bool trim_kind_stays(struct bytes_view kind);
 /* Whether the last record of the subject came before that time. */
 MUST_USE enum status trim_subject_rests(const struct store_txn *txn, const struct subject *subject,
                                         struct wall_ms before, bool *rests);

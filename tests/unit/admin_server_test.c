@@ -138,6 +138,18 @@ void core_tree(struct core *to, struct core_tree *tree)
   tree->done(to, tree, bytes_append(&tree->rows, "\x90", 1));
 }
 
+void core_trim(struct core *to, struct core_trim *trim)
+{
+  trim->done(to, trim, STATUS_OK);
+}
+
+void core_get_trim(const struct core *of, struct core_trim_figures *out)
+{
+  (void)of;
+  memset(out, 0, sizeof(*out));
+  out->reason = "";
+}
+
 struct store *core_store(struct core *of)
 {
   (void)of;

@@ -49,13 +49,14 @@ static bool holder_ask(struct world *world, struct actor *actor, const struct tr
   struct store_txn *txn = NULL;
   struct bytes octets = {0};
   bool held = false;
+  size_t size = 1;
   assert_ok(store_read_begin(actor->store, &txn));
-  assert_ok(store_trim_holds(txn, ask, &held, out->shown));
+  assert_ok(store_trim_holds(txn, ask, NEIGHBOUR_NONE, &held, out->shown, &size));
   store_read_end(txn);
   out->address = actor->address;
   assert_ok(cosignature_write(&actor->key, actor->secret, &ask->commit_id,
-                              (struct wall_ms){world->ms},
-                              bytes_view_of(out->shown, COMMIT_BITMAP_SIZE), &octets));
+                              (struct wall_ms){world->ms}, bytes_view_of(out->shown, size),
+                              &octets));
   out->cosignature =
       bytes_view_of(arena_copy(&world->arena, octets.data, octets.size), octets.size);
   bytes_close(&octets);

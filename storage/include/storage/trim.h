@@ -76,10 +76,13 @@ MUST_USE enum status store_trim_apply(struct store_txn *txn, const struct trim_r
                                       const struct trim_ask *ask, const struct trim_holder *holders,
                                       size_t holder_count, struct trim_result *result);
 
-/* What this store can say to an ask: `*held` when it holds the commit; then `shown` has the
- * records that it shows with every item asked for as a value. `ask->log` is not looked at. */
+/* What this store can say to an ask of that neighbour: `*held` when it holds the commit; then
+ * `shown`, of `*octets` octets, has the records that concern the neighbour and that are shown here
+ * with every item asked for that this node may see, and of which none was let go here. `ask->log`
+ * is not looked at. */
 MUST_USE enum status store_trim_holds(const struct store_txn *txn, const struct trim_ask *ask,
-                                      bool *held, uint8_t shown[COMMIT_BITMAP_SIZE]);
+                                      uint16_t neighbour, bool *held,
+                                      uint8_t shown[COMMIT_BITMAP_SIZE], size_t *octets);
 
 /* Nothing goes that still waits in an outbox. Which logs that concerns is found by walks over all
  * outboxes in pieces of `entries_max`, for the thread that writes, each in a reader's transaction
