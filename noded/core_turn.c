@@ -120,6 +120,9 @@ void core_step(struct core *core, const struct repl_event *event)
 
 static void check_room(struct core *core)
 {
+  if (!core->room) {
+    store_room_look(core->store, core_now());
+  }
   bool room = store_room(core->store) == STORE_ROOM_OK;
   if (room != core->room) {
     core->room = room;

@@ -11,6 +11,7 @@
 #define ROOM_TIGHT_PERCENT 5
 #define ROOM_FULL_PERCENT 2
 #define ROOM_STUCK_PERCENT 10
+#define ROOM_USED_UP_BYTES (64 * 1024)
 
 static uint64_t stat_bytes(const MDB_stat *stat)
 {
@@ -118,6 +119,22 @@ void store_usage(const struct store *store, struct store_usage *usage)
   if (store->quota_bytes != 0 && limit > store->quota_bytes)
     limit = store->quota_bytes;
   *usage = (struct store_usage){used, file, limit};
+}
+
+/* LMDB calls a write that the file system cut short an I/O error. */
+bool room_is_used_up(struct store *store)
+{
+  struct statvfs vfs;
+
+  if (statvfs(store->path, &vfs) != 0)
+    return false;
+  atomic_store(&store->disk_free_bytes, (uint64_t)vfs.f_bavail * vfs.f_frsize);
+  return (uint64_t)vfs.f_bavail * vfs.f_frsize < ROOM_USED_UP_BYTES;
+}
+
+void store_room_look(struct store *store, struct instant now)
+{
+  room_note_disk(store, now);
 }
 
 enum store_room store_room(const struct store *store)

@@ -264,6 +264,8 @@ void scratch_close(struct scratch *scratch);
 
 /* ---- room.c: what store_room and store_usage say ---- */
 void room_note_disk(struct store *store, struct instant now);
+/* Nothing is left on the file system: asked when a write failed. */
+bool room_is_used_up(struct store *store);
 /* Before a commit, when all is written. */
 void room_note_used(const struct store_txn *txn);
 /* After it. */

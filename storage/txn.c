@@ -277,6 +277,8 @@ enum status store_commit(struct store_txn *txn)
     mirrors_keep(store);
     room_note_file(store);
   } else {
+    if (status == STATUS_IO && room_is_used_up(store))
+      status = STATUS_DISK_FULL;
     if (status == STATUS_DISK_FULL)
       room_note_stuck(store);
     mirrors_rollback(txn);

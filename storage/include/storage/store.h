@@ -73,6 +73,9 @@ void store_read_end(struct store_txn *txn);
  * erasures. Free is the lesser of quota and file system. */
 enum store_room { STORE_ROOM_OK, STORE_ROOM_TIGHT, STORE_ROOM_FULL };
 enum store_room store_room(const struct store *store);
+/* Asks the file system anew, at most twice a second; store_begin does so too. For the thread that
+ * writes: while nothing is written, nothing else would see that there is room again. */
+void store_room_look(struct store *store, struct instant now);
 struct store_usage {
   uint64_t used_bytes; /* pages in use */
   uint64_t file_bytes;
