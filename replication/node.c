@@ -448,11 +448,31 @@ static void take_link_event(struct repl_node *node, const struct repl_event *eve
   }
 }
 
+/* The wall clock was set: what a wrong one refused as expired, or not yet valid, may pass now. */
+static void note_clock(struct repl_node *node, struct step *step)
+{
+  int64_t offset_ms = step->now.wall.ms - step->now.mono.ms;
+  int64_t moved_ms = offset_ms - node->clock_offset_ms;
+  if (!node->clock_known) {
+    node->clock_known = true;
+    node->clock_offset_ms = offset_ms;
+  } else if (moved_ms > NODE_CLOCK_STEP_MS || moved_ms < -NODE_CLOCK_STEP_MS) {
+    node->clock_offset_ms = offset_ms;
+    for (size_t i = 0; i < node->link_slots && node->quarantined_count > 0; i++) {
+      if (node->links[i] != NULL) {
+        node_ask_quarantined(node, node->links[i], step);
+        node->deadline = step->now.mono;
+      }
+    }
+  }
+}
+
 enum status repl_step(struct repl_node *node, const struct repl_event *event, struct instant now,
                       struct repl_effects *effects)
 {
   struct step step = {.node = node, .now = now, .effects = effects, .status = STATUS_OK};
   struct link *link = link_of(node, event->neighbour);
+  note_clock(node, &step);
   switch (event->type) {
   case REPL_PEER_UP:
     link = make_link(node, event->neighbour, &step);

@@ -22,6 +22,9 @@ struct certificate_table {
   size_t slots;
 };
 
+/* What the wall clock may go astray without our asking again for what it had judged expired. */
+#define NODE_CLOCK_STEP_MS 60000
+
 struct quarantined {
   uint16_t neighbour;
   struct log_name log;
@@ -39,6 +42,8 @@ struct repl_node {
   size_t quarantined_capacity;
   bool room;
   struct mono_ms deadline;
+  bool clock_known;
+  int64_t clock_offset_ms; /* wall less monotonic time, as of the last step of the wall clock */
 };
 
 /* One call of repl_step. The first fault is kept and ends the step. */

@@ -365,6 +365,33 @@ static void test_quarantine_at_start(void **state)
   world_close(&tree.world);
 }
 
+/* A clock that was wrong judged; once it is set right, what it refused is asked for again. */
+static void test_quarantine_after_clock_is_set(void **state)
+{
+  static struct tree tree;
+  struct repl_event tick = {.type = REPL_TICK};
+  (void)state;
+  puppets_open(&tree, "clock is set");
+  tree.world.wall_step_ms = INT64_C(100) * 366 * 86400 * 1000; /* past any certificate */
+  struct kept_commit *commit = commit_of(tree.child, LANE_NORMAL);
+  puppet_commits(tree.child, LANE_NORMAL, 1, &commit, 1);
+  world_run(&tree.world, 50);
+  assert_int_equal(tree.node->refused_count, 1);
+  assert_int_equal(wants_of_log(tree.child), 0);
+  tree.world.wall_step_ms += 50000; /* drift */
+  node_event(tree.node, &tick);
+  world_run(&tree.world, 50);
+  assert_int_equal(wants_of_log(tree.child), 0);
+  tree.world.wall_step_ms = 0;
+  node_event(tree.node, &tick);
+  world_run(&tree.world, 50);
+  assert_int_equal(wants_of_log(tree.child), 1);
+  puppet_commits(tree.child, LANE_NORMAL, 0, &commit, 1);
+  world_run(&tree.world, 50);
+  assert_int_equal(node_holds(tree.node, tree.child, LANE_NORMAL), 1);
+  world_close(&tree.world);
+}
+
 static void test_bundle(void **state)
 {
   static struct tree tree;
@@ -610,6 +637,7 @@ int main(void)
       cmocka_unit_test(test_gap),
       cmocka_unit_test(test_quarantine_is_bounded),
       cmocka_unit_test(test_quarantine_at_start),
+      cmocka_unit_test(test_quarantine_after_clock_is_set),
       cmocka_unit_test(test_bundle),
       cmocka_unit_test(test_refusals_are_persisted),
       cmocka_unit_test(test_no_room_and_room_again),
