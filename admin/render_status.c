@@ -15,7 +15,8 @@ static void print_link(struct table *table, const struct ctl_view *view, const m
                    !connected ? PAINT_RED
                    : behind   ? PAINT_YELLOW
                               : PAINT_GREEN,
-                   "%s", connected ? "up" : "down");
+                   "%s%s", connected ? "up" : "down",
+                   value_bool(value_get(link, "needs_snapshot")) ? ", needs snapshot" : "");
   table_add_format(table, PAINT_NONE, "%s",
                    since_ms == 0 ? "-" : text_duration(view->now_ms - since_ms, since));
   table_add_format(table, PAINT_NONE, "%s",

@@ -81,18 +81,21 @@ static void add_row(struct tree *tree, const msgpack_object *row, const char *li
   char *up_text = waiting_text(tree, up, up_known, &up_behind);
   char *down_text = waiting_text(tree, down, down_known, &down_behind);
   char *address = text_clean(value_get_text(row, "address"));
+  bool lacks = value_bool(value_get(row, "needs_snapshot"));
   char *state_text = text_clean(state);
 
   table_add_format(&tree->table, unknown ? PAINT_GREY : PAINT_NONE, "%s%s", lines, address);
   table_add(&tree->table, unknown ? PAINT_GREY : PAINT_NONE,
             text_clean(value_get_text(row, "class")));
-  table_add(&tree->table, state_paint(state, up_behind || down_behind), state_text);
+  table_add_format(&tree->table, state_paint(state, up_behind || down_behind || lacks), "%s%s",
+                   state_text, lacks ? ", needs snapshot" : "");
   table_add_format(&tree->table, unknown ? PAINT_GREY : PAINT_NONE, "%s",
                    first ? "-"
                          : text_ago(value_get_int(row, "last_heard"), tree->view->now_ms, heard));
   table_add(&tree->table, cell_paint(up_known, up_behind), up_text);
   table_add(&tree->table, cell_paint(down_known, down_behind), down_text);
   free(address);
+  free(state_text);
 }
 
 static void add_below(struct tree *tree, struct bytes_view parent, const char *lines, int depth)

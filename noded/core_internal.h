@@ -90,6 +90,9 @@ struct core {
   struct cosigning *cosigning; /* core_cosign.c */
   struct trimming *trimming;   /* core_trim.c */
 
+  uint16_t drop_neighbour; /* core_outbox.c: what waits for this child is being dropped; 0: none */
+  struct mono_ms drop_check_at;
+
   struct tree_query *trees; /* core_tree.c */
   uint64_t query_id;
 };
@@ -150,6 +153,22 @@ bool cosign_answered(struct core *core, const struct repl_effect *effect);
 void cosign_tick(struct core *core, struct mono_ms now);
 int64_t cosign_deadline(const struct core *core);
 void cosign_close(struct core *core);
+
+/* core_outbox.c: limits on what waits for children that are away. */
+void outbox_tick(struct core *core, struct instant now);
+int64_t outbox_deadline(const struct core *core, struct mono_ms now);
+MUST_USE enum status outbox_run(struct core *core, struct store_txn *txn);
+
+/* core_floor.c: a neighbour's copy of a log begins late. */
+MUST_USE enum status floor_apply(struct core *core, struct store_txn *txn,
+                                 const struct repl_effect *effect);
+/* Who holds each address above us, by the certificates known here; how many. */
+#define CORE_ABOVE_MAX (ADDRESS_SEGMENTS_MAX + 1)
+struct core_above {
+  struct address address;
+  struct node_key key;
+};
+size_t floor_find_above(const struct core *core, struct core_above above[CORE_ABOVE_MAX]);
 
 /* core_trim.c */
 /* What one tier says to the ask at that place. */

@@ -12,7 +12,8 @@
 #define HEADS_PAGE 64
 
 static void tell_loaded(struct core *core, const struct repl_effect *effect, bool from_log,
-                        const struct outgoing *outgoing, size_t count, uint64_t next_seq)
+                        const struct outgoing *outgoing, size_t count, uint64_t next_seq,
+                        const struct log_floor *floor)
 {
   struct repl_outgoing entries[REPL_LOADED_MAX];
   for (size_t i = 0; i < count; i++) {
@@ -26,6 +27,11 @@ static void tell_loaded(struct core *core, const struct repl_effect *effect, boo
                                       .next_seq = next_seq,
                                       .count = count,
                                       .entries = entries};
+  if (floor != NULL && floor->seq != 0) {
+    event.loaded.floor = floor->commit;
+    event.loaded.proofs = floor->proofs;
+    event.loaded.proof_count = floor->proof_count;
+  }
   core_step(core, &event);
 }
 
@@ -61,7 +67,7 @@ void load_outbox(struct core *core, const struct repl_effect *effect)
       store_outbox_read(txn, effect->neighbour, effect->lane, effect->position, effect->octets_max,
                         effect->count, &core->arena, outgoing, &count);
   if (status == STATUS_OK) {
-    tell_loaded(core, effect, false, outgoing, count, 0);
+    tell_loaded(core, effect, false, outgoing, count, 0, NULL);
   }
   read_end(core, txn, status);
 }
@@ -71,6 +77,7 @@ void load_log(struct core *core, const struct repl_effect *effect)
   struct outgoing outgoing[REPL_LOADED_MAX];
   struct log_id id = {effect->log.origin, effect->log.store, effect->log.lane};
   struct log_head head;
+  struct log_floor floor = {0};
   uint64_t next_seq = 0;
   size_t count = 0;
   enum status status = STATUS_OK;
@@ -82,9 +89,12 @@ void load_log(struct core *core, const struct repl_effect *effect)
     status =
         store_log_read(txn, head.number, effect->position, effect->neighbour, effect->octets_max,
                        effect->count, &core->arena, outgoing, &count, &next_seq);
+    if (status == STATUS_OK && effect->position <= head.floor) {
+      status = store_floor_get(txn, head.number, &floor);
+    }
   }
   if (status == STATUS_OK) {
-    tell_loaded(core, effect, true, outgoing, count, next_seq);
+    tell_loaded(core, effect, true, outgoing, count, next_seq, &floor);
   }
   read_end(core, txn, status);
 }

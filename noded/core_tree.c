@@ -67,13 +67,14 @@ struct row {
   const struct neighbour *up;
   const struct neighbour *down;
   const char *version;
+  bool needs_snapshot;
 };
 
 static void write_row(struct writer *writer, const struct row *row)
 {
   struct address parent = {0};
   (void)address_parent(row->address, &parent);
-  writer_map(writer, 8);
+  writer_map(writer, 9);
   writer_text(writer, "address");
   writer_text(writer, row->address->text);
   writer_text(writer, "class");
@@ -88,6 +89,8 @@ static void write_row(struct writer *writer, const struct row *row)
   write_lanes(writer, "down", row->down);
   writer_text(writer, "version");
   writer_text(writer, row->version);
+  writer_text(writer, "needs_snapshot");
+  writer_bool(writer, row->needs_snapshot);
 }
 
 static const struct neighbour *parent_row(const struct core *core)
@@ -122,7 +125,8 @@ static void write_child(struct core *core, const struct neighbour *child, struct
                     .state = child_is_up(core, child->number) ? "up" : "down",
                     .last_heard = link.last_heard.ms,
                     .down = child,
-                    .version = ""};
+                    .version = "",
+                    .needs_snapshot = child->dropped};
   write_row(writer, &row);
   (*count)++;
 }
@@ -194,6 +198,9 @@ static bool patch_first_row(struct core *core, const struct neighbour *child, st
       writer_text(writer, "up");
     } else if (bytes_view_equal(key, bytes_view_text("down"))) {
       write_lanes(writer, "down", child);
+    } else if (bytes_view_equal(key, bytes_view_text("needs_snapshot"))) {
+      writer_str(writer, key);
+      writer_bool(writer, child->dropped);
     } else if (bytes_view_equal(key, bytes_view_text("last_heard"))) {
       struct core_link_figures link = {0};
       (void)core_get_link(core, child->number, &link);

@@ -20,12 +20,6 @@
 
 enum trim_phase { TRIM_IDLE, TRIM_PINS, TRIM_FIND, TRIM_ASKED, TRIM_APPLY };
 
-/* Who stands above us now. */
-struct above {
-  struct address address;
-  struct node_key key;
-};
-
 struct trimming {
   enum trim_phase phase;
   struct mono_ms due;        /* of the next step; of the next run while idle */
@@ -40,7 +34,7 @@ struct trimming {
   size_t count;
   bool last; /* nothing is left after these */
   uint64_t query;
-  struct above above[ADDRESS_SEGMENTS_MAX + 1];
+  struct core_above above[CORE_ABOVE_MAX]; /* as the run began */
   size_t above_count;
   struct trim_result result; /* of this run */
   struct trim_result before; /* of the transaction under way */
@@ -57,27 +51,6 @@ static struct trimming *trimming_of(struct core *core)
     }
   }
   return core->trimming;
-}
-
-/* The key that holds for each address above: the highest epoch's, then the latest. */
-static void find_above(struct core *core, struct trimming *trimming)
-{
-  struct address at = core->identity->address;
-  const struct certificate *certificate;
-  trimming->above_count = 0;
-  while (address_parent(&at, &at) && at.size > 0 && trimming->above_count <= ADDRESS_SEGMENTS_MAX) {
-    const struct certificate *best = NULL;
-    for (size_t i = 0; (certificate = repl_node_certificate_at(core->node, i)) != NULL; i++) {
-      if (address_equal(&certificate->address, &at) &&
-          (best == NULL || certificate->epoch > best->epoch ||
-           (certificate->epoch == best->epoch && certificate->not_before >= best->not_before))) {
-        best = certificate;
-      }
-    }
-    if (best != NULL) {
-      trimming->above[trimming->above_count++] = (struct above){at, best->key};
-    }
-  }
 }
 
 /* ---- a run ---- */
@@ -116,7 +89,7 @@ static void begin_run(struct core *core, struct trimming *trimming, uint64_t day
   memset(&trimming->pins, 0, sizeof(trimming->pins));
   memset(&trimming->cursor, 0, sizeof(trimming->cursor));
   memset(&trimming->result, 0, sizeof(trimming->result));
-  find_above(core, trimming);
+  trimming->above_count = floor_find_above(core, trimming->above);
 }
 
 void core_trim(struct core *core, struct core_trim *trim)

@@ -47,6 +47,7 @@ static void carry(struct core *core, struct repl_effect *effect)
   case REPL_PERSIST_ACK:
   case REPL_PERSIST_REFUSALS:
   case REPL_PERSIST_CURSOR:
+  case REPL_PERSIST_FLOOR:
     txn_add_effect(core, effect, NULL);
     break;
   case REPL_LOAD:
@@ -139,6 +140,7 @@ int64_t core_deadline(const struct core *core, struct mono_ms now)
                       tree_deadline(core),
                       cosign_deadline(core),
                       trim_deadline(core),
+                      outbox_deadline(core, now),
                       core->lazy_waits ? core->lazy_at.ms : INT64_MAX,
                       core->room ? INT64_MAX : now.ms + ROOM_CHECK_MS};
   for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
@@ -158,6 +160,7 @@ static void tick(struct core *core)
   tree_tick(core, now.mono);
   cosign_tick(core, now.mono);
   trim_tick(core, now.mono);
+  outbox_tick(core, now);
   carry_all(core);
 }
 
@@ -178,7 +181,8 @@ void core_turn(struct core *core)
   if (core->broken) {
     core_restart(core, STATUS_IO);
   }
-  if (more || core->backfill || append_waits(core) || bundle_waits(core) || trim_waits(core)) {
+  if (more || core->backfill || append_waits(core) || bundle_waits(core) || trim_waits(core) ||
+      core->drop_neighbour != 0) {
     core_wake(core);
   }
 }

@@ -93,7 +93,8 @@ void txn_drop_pending(struct core *core)
 bool txn_is_due(const struct core *core, struct mono_ms now)
 {
   return core->pending_count > 0 || append_waits(core) || bundle_waits(core) || core->backfill ||
-         trim_waits(core) || (core->lazy_waits && core->lazy_at.ms <= now.ms);
+         trim_waits(core) || core->drop_neighbour != 0 ||
+         (core->lazy_waits && core->lazy_at.ms <= now.ms);
 }
 
 /* ---- within the transaction ---- */
@@ -223,6 +224,9 @@ static enum status apply_effect(struct core *core, struct store_txn *txn, struct
   case REPL_PERSIST_CERTIFICATE:
     status = apply_certificate(txn, pending);
     break;
+  case REPL_PERSIST_FLOOR:
+    status = floor_apply(core, txn, effect);
+    break;
   case REPL_PERSIST_REFUSALS:
     status = apply_refusals(txn, core_now(), pending);
     break;
@@ -297,6 +301,9 @@ static enum status apply_all(struct core *core, struct store_txn *txn)
   }
   if (status == STATUS_OK) {
     status = trim_run(core, txn);
+  }
+  if (status == STATUS_OK) {
+    status = outbox_run(core, txn);
   }
   return status == STATUS_OK ? put_counters(core, txn) : status;
 }

@@ -239,6 +239,7 @@ static void fill_up(struct core *core, const struct neighbour *neighbour, struct
     up->received[i].position = lane->received.position;
     memcpy(up->received[i].tag, lane->received.tag, sizeof(up->received[i].tag));
   }
+  up->dropped = neighbour->dropped;
   load_own_heads(core, up->own_heads);
 }
 

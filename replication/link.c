@@ -51,7 +51,8 @@ static void send_hello(struct link *link, struct step *step)
                                 .version_max = PROTOCOL_VERSION,
                                 .role = link->is_parent ? ROLE_CHILD : ROLE_PARENT,
                                 .clock = step->now.wall,
-                                .store = step->node->settings.store};
+                                .store = step->node->settings.store,
+                                .dropped = link->outbox_dropped};
   struct bytes message = {0};
   for (unsigned i = 0; i < LANE_COUNT; i++) {
     hello.cursors[i] = link->lanes[i].received;
@@ -69,6 +70,7 @@ void link_open(struct link *link, const struct repl_peer_up *up, struct step *st
   link->state = LINK_HELLO;
   link->generation = up->generation;
   link->is_parent = up->is_parent;
+  link->outbox_dropped = up->dropped;
   link->address = up->address;
   link->window = LINK_WINDOW_FIRST;
   link->delay_base_ms = -1;
@@ -112,6 +114,10 @@ static void take_hello(struct link *link, const struct message_hello *hello, str
     return;
   }
   link->hello_taken = true;
+  if (hello->dropped) {
+    step_effect(step, REPL_NOTICE, link)->text =
+        "the neighbour dropped what waited for us, and compares heads";
+  }
   link->peer_store = hello->store;
   forget_other_store(link);
   for (unsigned i = 0; i < LANE_COUNT; i++) {
@@ -163,7 +169,7 @@ static void resume_lane(struct link *link, unsigned number, struct step *step)
       memcmp(lane->adopt.store.octets, step->node->settings.store.octets, STORE_ID_SIZE) == 0;
   uint64_t position = ours ? lane->adopt.position : 0;
   lane->next = position + 1;
-  if (position > lane->acked) {
+  if (position > lane->acked || (link->outbox_dropped && position > 0 && position == lane->acked)) {
     lane->acked = position;
     struct repl_effect *effect = step_effect(step, REPL_PERSIST_ACK, link);
     effect->lane = (uint8_t)number;
@@ -202,6 +208,14 @@ void link_cursors(struct link *link, const bool matches[LANE_COUNT], struct step
 static void take_ack_lane(struct link *link, unsigned number, uint64_t position, struct step *step)
 {
   struct link_lane *lane = &link->lanes[number];
+  if (link->outbox_dropped && position == lane->adopting && position == lane->acked) {
+    struct repl_effect *level = step_effect(step, REPL_PERSIST_ACK, link);
+    level->lane = (uint8_t)number;
+    level->position = position;
+  }
+  if (position >= lane->adopting) {
+    lane->adopting = 0;
+  }
   if (position <= lane->acked) {
     return;
   }
@@ -444,6 +458,12 @@ static void dispatch(struct link *link, struct message *message, struct step *st
   case MESSAGE_IDLE:
     take_idle(link, &message->idle, step);
     break;
+  case MESSAGE_FLOOR: {
+    struct repl_effect *effect = step_effect(step, REPL_PERSIST_FLOOR, link);
+    effect->message = message;
+    message_retain(message);
+    break;
+  }
   default:
     break; /* a part's progress, or a type of a later version */
   }

@@ -42,6 +42,7 @@ struct link_lane {
   bool loading;
   bool resync; /* a cursor is to be adopted before the outbox goes on */
   struct link_cursor adopt;
+  uint64_t adopting; /* position of an adopted cursor until it is acknowledged; 0: none */
   struct repl_replay *replays;
   size_t replay_count;
   size_t replay_at;
@@ -66,8 +67,9 @@ struct link {
   bool is_parent;
   struct address address;
   struct store_id peer_store;
-  bool hello_taken; /* its hello came; ours is judged next */
-  bool dropped;     /* commits came while there was no room: start over when there is */
+  bool hello_taken;    /* its hello came; ours is judged next */
+  bool dropped;        /* commits came while there was no room: start over when there is */
+  bool outbox_dropped; /* what waited for the peer was dropped before: say when it is level */
   struct link_lane lanes[LANE_COUNT];
   struct bytes answers[LINK_ANSWERS_MAX]; /* queue; the first is being sent */
   uint8_t answer_count;

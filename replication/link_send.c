@@ -164,6 +164,7 @@ static void write_adopt(struct link_lane *lane, unsigned number, struct step *st
   lane->offset = 0;
   lane->resync = false;
   lane->next = lane->adopt.position + 1;
+  lane->adopting = lane->adopt.position;
 }
 
 /* Whether the lane has something to send now; asks for octets to be loaded if need be. */
@@ -306,6 +307,21 @@ static void note_unacked(struct link_lane *lane, uint64_t position, size_t octet
   lane->unacked_octets += octets;
 }
 
+/* Tells where the log begins here, before what is left of it. */
+static void send_floor(struct link *link, const struct repl_loaded *loaded, struct step *step)
+{
+  struct commit_header header;
+  struct hash id;
+  struct bytes message = {0};
+  if (loaded->floor.size == 0 || commit_read_header(loaded->floor, &header, &id) != STATUS_OK) {
+    return;
+  }
+  send_certificate(link, &header.certificate, step);
+  step_check(step,
+             message_write_floor(loaded->floor, loaded->proofs, loaded->proof_count, &message));
+  link_send_control(link, &message, step);
+}
+
 /* How many of the entries fit into one message. */
 static size_t entries_that_fit(const struct repl_loaded *loaded)
 {
@@ -334,6 +350,7 @@ void link_loaded(struct link *link, const struct repl_loaded *loaded, struct ste
     load(link, loaded->lane, true, count, step); /* a log's entries don't say where to go on */
     return;
   }
+  send_floor(link, loaded, step);
   for (size_t i = 0; i < count; i++) {
     send_certificate(link, &loaded->entries[i].certificate, step);
     commits[i] = (struct outgoing_commit){loaded->entries[i].raw_size, loaded->entries[i].zstd};

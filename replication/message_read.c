@@ -51,6 +51,8 @@ static bool read_text(struct reader *reader, size_t max, char *out)
   return true;
 }
 
+#define MSGPACK_TRUE 0xc3
+
 static bool read_hello(struct reader *reader, uint32_t count, struct message_hello *hello)
 {
   uint64_t low, high, role;
@@ -74,7 +76,39 @@ static bool read_hello(struct reader *reader, uint32_t count, struct message_hel
       return false;
     }
   }
-  return read_text(reader, VERSION_TEXT_MAX, hello->software) && skip_rest(reader, count, 8);
+  struct bytes_view dropped;
+  if (!read_text(reader, VERSION_TEXT_MAX, hello->software)) {
+    return false;
+  }
+  if (count == 8) {
+    return true;
+  }
+  /* Written only where it is true; programs before it skip it like any further field. */
+  if (!reader_skip(reader, true, &dropped)) {
+    return false;
+  }
+  hello->dropped = dropped.size == 1 && dropped.data[0] == MSGPACK_TRUE;
+  return skip_rest(reader, count, 9);
+}
+
+static bool read_floor(struct reader *reader, uint32_t count, struct arena *arena,
+                       struct message_floor *floor)
+{
+  struct bytes_view octets;
+  uint32_t proofs;
+  if (count < 3 || !reader_bin(reader, &octets) ||
+      commit_read(octets, arena, &floor->commit) != VERDICT_OK ||
+      commit_check_signature(&floor->commit) != VERDICT_OK || floor->commit.shown_count > 0 ||
+      !reader_array(reader, &proofs) || proofs > MESSAGE_PROOFS_MAX) {
+    return false;
+  }
+  for (uint32_t i = 0; i < proofs; i++) {
+    if (!reader_bin(reader, &floor->proofs[i])) {
+      return false;
+    }
+  }
+  floor->proof_count = (uint8_t)proofs;
+  return skip_rest(reader, count, 3);
 }
 
 static bool read_heads(struct reader *reader, uint32_t count, struct arena *arena,
@@ -317,6 +351,8 @@ static bool read_body(struct reader *reader, uint32_t count, struct message *mes
     return read_busy(reader, count, &message->busy_ms);
   case MESSAGE_IDLE:
     return read_idle(reader, count, &message->idle);
+  case MESSAGE_FLOOR:
+    return read_floor(reader, count, &message->arena, &message->floor);
   default:
     message->type = MESSAGE_UNKNOWN;
     return skip_rest(reader, count, 1);
@@ -326,7 +362,8 @@ static bool read_body(struct reader *reader, uint32_t count, struct message *mes
 /* Messages whose parts borrow from the octets get a copy of them in the arena. */
 static bool borrows(uint64_t type)
 {
-  return type == MESSAGE_CERTIFICATE || type == MESSAGE_QUERY || type == MESSAGE_ANSWER;
+  return type == MESSAGE_CERTIFICATE || type == MESSAGE_FLOOR || type == MESSAGE_QUERY ||
+         type == MESSAGE_ANSWER;
 }
 
 enum status message_read(struct bytes_view octets, struct message **out)

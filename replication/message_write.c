@@ -13,7 +13,7 @@ enum status message_write_hello(const struct message_hello *hello, struct bytes 
 {
   struct writer writer;
   writer_init(&writer, out);
-  writer_array(&writer, 8);
+  writer_array(&writer, hello->dropped ? 9 : 8);
   writer_uint(&writer, MESSAGE_HELLO);
   writer_uint(&writer, hello->version_min);
   writer_uint(&writer, hello->version_max);
@@ -29,6 +29,9 @@ enum status message_write_hello(const struct message_hello *hello, struct bytes 
     writer_bin(&writer, cursor->tag, sizeof(cursor->tag));
   }
   writer_text(&writer, hello->software);
+  if (hello->dropped) {
+    writer_bool(&writer, true);
+  }
   return writer_finish(&writer);
 }
 
@@ -158,6 +161,21 @@ enum status message_write_busy(uint32_t retry_ms, struct bytes *out)
   writer_array(&writer, 2);
   writer_uint(&writer, MESSAGE_BUSY);
   writer_uint(&writer, retry_ms);
+  return writer_finish(&writer);
+}
+
+enum status message_write_floor(struct bytes_view commit, const struct bytes_view *proofs,
+                                size_t proof_count, struct bytes *out)
+{
+  struct writer writer;
+  writer_init(&writer, out);
+  writer_array(&writer, 3);
+  writer_uint(&writer, MESSAGE_FLOOR);
+  writer_bin(&writer, commit.data, commit.size);
+  writer_array(&writer, (uint32_t)proof_count);
+  for (size_t i = 0; i < proof_count; i++) {
+    writer_bin(&writer, proofs[i].data, proofs[i].size);
+  }
   return writer_finish(&writer);
 }
 

@@ -89,18 +89,24 @@ static enum status ref_drop(struct store_txn *txn, const struct subject *subject
   return status;
 }
 
-static enum status floor_move(struct store_txn *txn, uint32_t log, const struct commit *commit,
+static enum status floor_move(struct store_txn *txn, const struct commit *commit, uint32_t log,
                               const struct trim_holder *holders, size_t holder_count)
 {
+  static const uint8_t nothing[COMMIT_BITMAP_SIZE];
+  struct bytes *octets = &txn->scratch->octets;
   struct log_floor floor = {
       .seq = commit->header.seq,
       .commit_id = commit->id,
       .at = txn->now.wall,
   };
+  enum status status;
 
   for (size_t i = 0; i < holder_count && floor.proof_count < TRIM_FLOOR_PROOFS_MAX; i++)
     floor.proofs[floor.proof_count++] = holders[i].cosignature;
-  return floor_put(txn, log, &floor);
+  bytes_clear(octets);
+  status = commit_write_partial(commit, nothing, 0, &txn->scratch->arena, octets);
+  floor.commit = bytes_as_view(octets);
+  return status == STATUS_OK ? floor_put(txn, log, &floor) : status;
 }
 
 enum status commit_remove(struct store_txn *txn, uint32_t log, const struct commit *commit,
@@ -127,33 +133,51 @@ enum status commit_remove(struct store_txn *txn, uint32_t log, const struct comm
   slot->commits--;
   pthread_mutex_unlock(&txn->store->logs_lock);
   if (commit->header.seq == slot->floor + 1)
-    status = floor_move(txn, log, commit, holders, holder_count);
+    status = floor_move(txn, commit, log, holders, holder_count);
   return status;
 }
 
-enum status store_floor_adopt(struct store_txn *txn, const struct log_id *id,
-                              const struct hash *certificate, const struct log_floor *floor)
+static enum status floor_take(struct store_txn *txn, uint32_t log, const struct commit *commit,
+                              const struct bytes_view *proofs, size_t proof_count)
 {
-  uint32_t number = certificate_number(txn->store, certificate);
-  uint32_t log = log_number(txn->store, id);
+  struct log_floor floor = {
+      .seq = commit->header.seq,
+      .commit_id = commit->id,
+      .at = txn->now.wall,
+      .commit = commit->octets,
+  };
+
+  for (size_t i = 0; i < proof_count && i < TRIM_FLOOR_PROOFS_MAX; i++)
+    floor.proofs[floor.proof_count++] = proofs[i];
+  return floor_put(txn, log, &floor);
+}
+
+enum status store_floor_adopt(struct store_txn *txn, const struct commit *commit,
+                              const struct bytes_view *proofs, size_t proof_count)
+{
+  const struct commit_header *header = &commit->header;
+  struct log_id id = {header->origin, header->store, header->lane};
+  uint32_t number = certificate_number(txn->store, &header->certificate);
+  uint32_t log = log_number(txn->store, &id);
   struct log_slot *slot;
   enum status status = STATUS_OK;
 
-  if (number == 0 || id->lane >= LANE_COUNT || floor->seq == 0 || floor->seq > SEQ_MAX ||
-      memcmp(txn->store->certificates[number - 1].key.octets, id->origin.octets, KEY_SIZE) != 0)
+  if (number == 0 || header->lane >= LANE_COUNT || header->seq == 0 || header->seq > SEQ_MAX ||
+      commit->shown_count > 0 || commit->octets.size > FLOOR_COMMIT_MAX ||
+      memcmp(txn->store->certificates[number - 1].key.octets, id.origin.octets, KEY_SIZE) != 0)
     return STATUS_INVALID_ARGUMENT;
-  if (log != 0 && log_slot(txn->store, log)->seq >= floor->seq)
+  if (log != 0 && log_slot(txn->store, log)->seq >= header->seq)
     return STATUS_EXISTS;
   if (log == 0)
-    status = log_put(txn, id, number, &log);
+    status = log_put(txn, &id, number, &log);
   if (status == STATUS_OK)
-    status = floor_put(txn, log, floor);
+    status = floor_take(txn, log, commit, proofs, proof_count);
   if (status != STATUS_OK)
     return status;
   pthread_mutex_lock(&txn->store->logs_lock);
   slot = log_slot(txn->store, log);
-  slot->seq = floor->seq;
-  slot->commit_id = floor->commit_id;
+  slot->seq = header->seq;
+  slot->commit_id = commit->id;
   slot->arrived_at = txn->now.wall;
   pthread_mutex_unlock(&txn->store->logs_lock);
   return STATUS_OK;

@@ -1,5 +1,7 @@
 #include "layout.h"
 
+#include "record/check.h"
+
 const char *layout_table_name(enum table table)
 {
   static const char *const names[TABLE_COUNT] = {
@@ -247,7 +249,7 @@ size_t layout_neighbour_write(const struct neighbour *neighbour, const struct su
 {
   uint8_t *at = out + 17;
 
-  out[0] = neighbour->backfilled;
+  out[0] = (uint8_t)(neighbour->backfilled | neighbour->dropped << 1);
   memcpy(out + 1, backfill->octets, SUBJECT_SIZE);
   for (size_t i = 0; i < LANE_COUNT; i++, at += NEIGHBOUR_LANE_SIZE)
     lane_write(&neighbour->lanes[i], at);
@@ -265,7 +267,8 @@ bool layout_neighbour_read(struct bytes_view octets, struct neighbour *out,
   if (octets.size < head + 1 || octets.size != head + 1 + at[head])
     return false;
   memset(out, 0, sizeof(*out));
-  out->backfilled = at[0] != 0;
+  out->backfilled = at[0] & 1;
+  out->dropped = at[0] & 2;
   memcpy(backfill->octets, at + 1, SUBJECT_SIZE);
   for (size_t i = 0; i < LANE_COUNT; i++)
     lane_read(at + 17 + i * NEIGHBOUR_LANE_SIZE, &out->lanes[i]);
@@ -310,6 +313,10 @@ size_t layout_floor_write(const struct log_floor *floor, uint8_t out[FLOOR_VALUE
   uint8_t *at = out + FLOOR_HEAD_SIZE;
   uint8_t count = 0;
 
+  CHECK(floor->commit.size <= FLOOR_COMMIT_MAX);
+  le_put(out + 49, floor->commit.size, 2);
+  memcpy(at, floor->commit.data, floor->commit.size);
+  at += floor->commit.size;
   le_put(out, floor->seq, 8);
   memcpy(out + 8, floor->commit_id.octets, HASH_SIZE);
   le_put(out + 40, (uint64_t)floor->at.ms, 8);
@@ -338,6 +345,10 @@ bool layout_floor_read(struct bytes_view octets, struct log_floor *out)
   memcpy(out->commit_id.octets, at + 8, HASH_SIZE);
   out->at.ms = (int64_t)le_get(at + 40, 8);
   out->proof_count = at[48];
+  out->commit = bytes_view_of(at + place, le_get(at + 49, 2));
+  if (octets.size - place < out->commit.size)
+    return false;
+  place += out->commit.size;
   for (size_t i = 0; i < out->proof_count; i++) {
     if (place >= octets.size || octets.size - place - 1 < at[place])
       return false;

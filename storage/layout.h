@@ -216,9 +216,9 @@ MUST_USE bool layout_outbox_read(struct bytes_view octets, struct outbox_entry *
 /* ---- neighbours ---- */
 #define NEIGHBOUR_LANE_SIZE 120
 #define NEIGHBOUR_VALUE_MAX (18 + LANE_COUNT * NEIGHBOUR_LANE_SIZE + ADDRESS_TEXT_MAX)
-/* backfilled u8, backfill cursor [16], lanes, address size u8, address text. A lane: end u64,
- * tag [16], acked u64, tag [16], pending records u64, commits u64, bytes u64, oldest ms u64,
- * received store [16], position u64, tag [16]. */
+/* flags u8 (1 backfilled, 2 dropped), backfill cursor [16], lanes, address size u8, address text. A
+ * lane: end u64, tag [16], acked u64, tag [16], pending records u64, commits u64, bytes u64, oldest
+ * ms u64, received store [16], position u64, tag [16]. */
 size_t layout_neighbour_write(const struct neighbour *neighbour, const struct subject *backfill,
                               uint8_t out[NEIGHBOUR_VALUE_MAX]);
 MUST_USE bool layout_neighbour_read(struct bytes_view octets, struct neighbour *out,
@@ -247,9 +247,12 @@ MUST_USE bool layout_quarantine_read(struct bytes_view octets, struct quarantine
 #define TOMBSTONE_KEY_SIZE 33
 
 /* ---- floors ---- */
-/* seq u64, id [32], at ms u64, count u8, then each cosignature with its size u8 before it */
-#define FLOOR_HEAD_SIZE 49
-#define FLOOR_VALUE_MAX (FLOOR_HEAD_SIZE + TRIM_FLOOR_PROOFS_MAX * (1 + TRIM_PROOF_BYTES_MAX))
+/* seq u64, id [32], at ms u64, count u8, size u16 of the commit, the commit, then each cosignature
+ * with its size u8 before it */
+#define FLOOR_HEAD_SIZE 51
+#define FLOOR_COMMIT_MAX (COMMIT_HEADER_MAX + 128)
+#define FLOOR_VALUE_MAX                                                                            \
+  (FLOOR_HEAD_SIZE + FLOOR_COMMIT_MAX + TRIM_FLOOR_PROOFS_MAX * (1 + TRIM_PROOF_BYTES_MAX))
 size_t layout_floor_write(const struct log_floor *floor, uint8_t out[FLOOR_VALUE_MAX]);
 MUST_USE bool layout_floor_read(struct bytes_view octets, struct log_floor *out);
 

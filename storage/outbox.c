@@ -107,8 +107,8 @@ enum status outbox_load(const struct store_txn *txn)
   return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
-enum status store_outbox_ack(struct store_txn *txn, uint16_t neighbour, unsigned lane,
-                             uint64_t position)
+static enum status lane_ack(struct store_txn *txn, uint16_t neighbour, unsigned lane,
+                            uint64_t position)
 {
   struct neighbour_lane *state;
   struct outbox_entry entry;
@@ -155,6 +155,55 @@ enum status store_outbox_ack(struct store_txn *txn, uint16_t neighbour, unsigned
     state->oldest_at.ms = 0;
   if (status == STATUS_OK && state->acked_position != position)
     status = STATUS_CORRUPT;
+  return status;
+}
+
+/* A lane of which nothing was ever sent has nothing to be acknowledged. */
+static enum status lane_level(struct store_txn *txn, uint16_t neighbour, unsigned lane)
+{
+  struct neighbour_slot *slot = neighbour_slot(txn->store, neighbour);
+  bool all = true;
+  enum status status = neighbour_touch(txn, neighbour);
+
+  slot->level |= (uint8_t)(1u << lane);
+  for (unsigned i = 0; i < LANE_COUNT; i++)
+    all = all && ((slot->level >> i & 1) || slot->state.lanes[i].end_position == 0);
+  if (all)
+    slot->state.dropped = false;
+  return status;
+}
+
+enum status store_outbox_ack(struct store_txn *txn, uint16_t neighbour, unsigned lane,
+                             uint64_t position)
+{
+  const struct neighbour *state = store_neighbour(txn->store, neighbour);
+  enum status status = lane_ack(txn, neighbour, lane, position);
+
+  if (status == STATUS_OK && state->dropped && position >= state->lanes[lane].acked_position)
+    status = lane_level(txn, neighbour, lane);
+  return status;
+}
+
+enum status store_outbox_drop(struct store_txn *txn, uint16_t neighbour, uint64_t entries_max,
+                              bool *done)
+{
+  struct neighbour_slot *slot;
+  enum status status;
+
+  if (store_neighbour(txn->store, neighbour) == NULL || neighbour == NEIGHBOUR_PARENT)
+    return STATUS_INVALID_ARGUMENT;
+  status = neighbour_touch(txn, neighbour);
+  slot = neighbour_slot(txn->store, neighbour);
+  slot->state.dropped = true;
+  slot->level = 0;
+  *done = true;
+  for (unsigned i = 0; i < LANE_COUNT && status == STATUS_OK; i++) {
+    const struct neighbour_lane *lane = &slot->state.lanes[i];
+    uint64_t left = lane->end_position - lane->acked_position;
+    uint64_t count = left < entries_max ? left : entries_max;
+    *done = *done && count == left;
+    status = lane_ack(txn, neighbour, i, lane->acked_position + count);
+  }
   return status;
 }
 

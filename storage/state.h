@@ -45,6 +45,7 @@ struct neighbour_slot {
   struct neighbour state;
   struct subject backfill; /* subjects up to here have been queued */
   unsigned class_bit;
+  uint8_t level; /* lanes, a bit each, that were acknowledged since it was dropped */
   bool dirty;
 };
 

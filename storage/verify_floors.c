@@ -20,6 +20,19 @@ static void proofs_check(struct verify *verify, uint32_t log, const struct log_f
   }
 }
 
+/* The commit itself is kept, withheld: what its origin signed says where in the log it stands. */
+static void commit_check(struct verify *verify, uint32_t log, const struct log_floor *floor)
+{
+  struct commit commit;
+
+  arena_reset(&verify->arena);
+  if (commit_read(floor->commit, &verify->arena, &commit) != VERDICT_OK ||
+      commit_check_signature(&commit) != VERDICT_OK)
+    floor_find(verify, log, "its commit does not verify");
+  else if (commit.header.seq != floor->seq || !hash_equal(&commit.id, &floor->commit_id))
+    floor_find(verify, log, "its commit is another one");
+}
+
 static enum status log_has_commits(const struct store_txn *txn, uint32_t log, bool *has)
 {
   struct walk walk;
@@ -54,6 +67,7 @@ static enum status floor_check(struct verify *verify, uint32_t log, struct bytes
     floor_find(verify, log, "it lies past the log's head");
   if (!has)
     verify->report->logs++;
+  commit_check(verify, log, &floor);
   proofs_check(verify, log, &floor);
   return STATUS_OK;
 }

@@ -63,7 +63,10 @@ static void expect_malformed(struct bytes_view octets)
 
 static void hello_make(struct message_hello *hello)
 {
-  *hello = (struct message_hello){1, 3, ROLE_PARENT, {-5}, {{1}}, {{{{0}}, 0, {0}}}, "noded 0.1"};
+  *hello = (struct message_hello){.version_min = 1, .version_max = 3, .role = ROLE_PARENT};
+  hello->clock.ms = -5;
+  hello->store.octets[0] = 1;
+  memcpy(hello->software, "noded 0.1", 10);
   for (unsigned i = 0; i < LANE_COUNT; i++) {
     memset(hello->cursors[i].store.octets, (int)i, STORE_ID_SIZE);
     hello->cursors[i].position = UINT64_MAX - i;

@@ -462,7 +462,12 @@ static inline void puppet_send(struct world_node *puppet, struct bytes *octets)
 static inline void puppet_hello(struct world_node *puppet, uint8_t role)
 {
   struct bytes octets = {0};
-  struct message_hello hello = {1, 1, role, {WORLD_WALL_MS}, puppet->store, {{{{0}}, 0, {0}}}, "p"};
+  struct message_hello hello = {.version_min = 1,
+                                .version_max = 1,
+                                .role = role,
+                                .clock = {WORLD_WALL_MS},
+                                .store = puppet->store,
+                                .software = "p"};
   assert_ok(message_write_hello(&hello, &octets));
   puppet_send(puppet, &octets);
 }

@@ -362,8 +362,8 @@ static void test_parent_begins_at_floor(void **state)
   struct tree *tree = *state;
   struct world *world = &tree->world;
   struct actor *lost = tree->community;
-  struct log_id id = {tree->grid->key, tree->grid->store_id, LANE_NORMAL};
   struct log_floor floor;
+  struct commit last;
   struct store_txn *txn = NULL;
   for (size_t i = 0; i < 6; i++) {
     (void)report(tree, TIER_DISTRICT, 0);
@@ -386,10 +386,13 @@ static void test_parent_begins_at_floor(void **state)
   assert_ok(store_floor_get(reader, grid_head(tree, tree->grid).number, &floor));
   assert_int_equal(floor.seq, 5);
   assert_int_equal(floor.proof_count, 3);
+  assert_int_equal(commit_read(floor.commit, &world->arena, &last), VERDICT_OK);
+  assert_int_equal(last.header.seq, 5);
   txn = txn_begin(world, lost);
-  assert_ok(store_floor_adopt(txn, &id, &tree->grid->certificate_id, &floor));
-  assert_int_equal(store_floor_adopt(txn, &id, &tree->grid->certificate_id, &floor), STATUS_EXISTS);
-  assert_int_equal(store_floor_adopt(txn, &id, &lost->certificate_id, &floor),
+  assert_ok(store_floor_adopt(txn, &last, floor.proofs, floor.proof_count));
+  assert_int_equal(store_floor_adopt(txn, &last, floor.proofs, floor.proof_count), STATUS_EXISTS);
+  last.header.certificate = lost->certificate_id;
+  assert_int_equal(store_floor_adopt(txn, &last, floor.proofs, floor.proof_count),
                    STATUS_INVALID_ARGUMENT);
   assert_ok(store_commit(txn));
   assert_int_equal(findings_count(lost, true), 0);

@@ -21,6 +21,7 @@
 #define MESSAGE_HEADS_MAX 256
 #define QUERY_KIND_MAX 32
 #define VERSION_TEXT_MAX 32
+#define MESSAGE_PROOFS_MAX 8
 
 enum message_type {
   MESSAGE_HELLO = 1,
@@ -34,6 +35,7 @@ enum message_type {
   MESSAGE_BUSY = 9,
   MESSAGE_IDLE = 10,
   MESSAGE_PART = 11,
+  MESSAGE_FLOOR = 12,
   MESSAGE_UNKNOWN = 255,
 };
 
@@ -61,6 +63,7 @@ struct message_hello {
   struct store_id store;
   struct link_cursor cursors[LANE_COUNT]; /* the writer's durable cursors in our outbox */
   char software[VERSION_TEXT_MAX + 1];
+  bool dropped; /* the writer dropped what waited for us: heads will be compared */
 };
 
 struct heads_entry {
@@ -146,6 +149,14 @@ struct message_idle {
   uint64_t ends[LANE_COUNT]; /* last position taken in its outbox for us */
 };
 
+/* Where the writer's copy of a log begins: the last commit that is gone, all of it withheld, and
+ * cosignatures of those who hold it. The signature is checked. */
+struct message_floor {
+  struct commit commit;
+  uint8_t proof_count;
+  struct bytes_view proofs[MESSAGE_PROOFS_MAX];
+};
+
 /* A message as read; counted references, all on one thread at a time. */
 struct message {
   enum message_type type;
@@ -163,6 +174,7 @@ struct message {
     struct message_answer answer;
     uint32_t busy_ms; /* 0: go on */
     struct message_idle idle;
+    struct message_floor floor;
   };
 };
 
@@ -192,6 +204,8 @@ MUST_USE enum status message_write_want(const struct message_want *want, struct 
 MUST_USE enum status message_write_query(const struct message_query *query, struct bytes *out);
 MUST_USE enum status message_write_answer(const struct message_answer *answer, struct bytes *out);
 MUST_USE enum status message_write_busy(uint32_t retry_ms, struct bytes *out);
+MUST_USE enum status message_write_floor(struct bytes_view commit, const struct bytes_view *proofs,
+                                         size_t proof_count, struct bytes *out);
 MUST_USE enum status message_write_idle(const struct message_idle *idle, struct bytes *out);
 
 /* Streams of parts: one a lane, one for answers. */

@@ -78,6 +78,7 @@ struct repl_peer_up {
   uint64_t ends[LANE_COUNT];               /* of our outbox for it */
   uint64_t acked[LANE_COUNT];
   struct idle_head own_heads[LANE_COUNT];
+  bool dropped; /* what waited for it was dropped */
 };
 
 /* One entry of an outbox or a log as it goes out. */
@@ -92,7 +93,10 @@ struct repl_loaded {
   uint32_t generation;
   uint8_t lane;
   bool from_log;
-  uint64_t next_seq; /* from_log: where to go on, 0 at the end */
+  uint64_t next_seq;       /* from_log: where to go on, 0 at the end */
+  struct bytes_view floor; /* from_log: the commit up to which it is gone here; empty: none */
+  size_t proof_count;
+  const struct bytes_view *proofs;
   size_t count;
   const struct repl_outgoing *entries;
 };
@@ -164,6 +168,7 @@ enum repl_effect_type {
   REPL_PERSIST_ACK,      /* the neighbour holds our outbox up to `position`; may wait a while */
   REPL_PERSIST_REFUSALS, /* what the neighbour refused (message ack); may wait a while */
   REPL_PERSIST_CURSOR,   /* adopt */
+  REPL_PERSIST_FLOOR,    /* a log begins late at the neighbour (message floor) */
   REPL_LOAD,             /* outbox entries from `position` on, at most `count` */
   REPL_LOAD_LOG,      /* a log from `position` (a seq) on, as the neighbour may see it; likewise */
   REPL_CHECK_CURSORS, /* do `cursors` stand in our outbox? */

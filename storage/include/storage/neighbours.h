@@ -35,6 +35,7 @@ struct neighbour {
   uint16_t number;
   struct address address;
   bool backfilled; /* history before it came has been queued whole */
+  bool dropped;    /* what waited for it was dropped; it is not level yet */
   struct neighbour_lane lanes[LANE_COUNT];
 };
 
@@ -61,9 +62,17 @@ MUST_USE enum status store_cursor_put(struct store_txn *txn, uint16_t neighbour,
                                       const struct cursor *cursor);
 
 /* The neighbour holds everything up to `position`: entries go, counters follow. A position below
- * the one acked before is ignored; one past the end is STATUS_INVALID_ARGUMENT. */
+ * the one acked before is ignored, the same one says that a dropped lane is level again; one past
+ * the end is STATUS_INVALID_ARGUMENT. */
 MUST_USE enum status store_outbox_ack(struct store_txn *txn, uint16_t neighbour, unsigned lane,
                                       uint64_t position);
+
+/* Drops what waits for a child, the oldest first, at most `entries_max` entries of each lane;
+ * `*done` when nothing is left. Its cursor then no longer stands, so that heads are compared and
+ * what it lacks is sent again when it is back; until then it is `dropped`. STATUS_INVALID_ARGUMENT
+ * for the parent, whose outbox is never dropped. */
+MUST_USE enum status store_outbox_drop(struct store_txn *txn, uint16_t neighbour,
+                                       uint64_t entries_max, bool *done);
 
 /* One entry of an outbox as it goes out: a whole commit or its part for that neighbour. Octets
  * live in the arena or in the transaction. */

@@ -97,24 +97,25 @@ struct pins_cursor {
 MUST_USE enum status store_pins_step(const struct store_txn *txn, struct pins_cursor *cursor,
                                      size_t entries_max, bool *done);
 
-/* Where a log begins: `seq` is the last commit that is gone, `commit_id` its id. */
+/* Where a log begins: `seq` is the last commit that is gone, `commit_id` its id; views borrow from
+ * the transaction. */
 struct log_floor {
   uint64_t seq;
   struct hash commit_id;
   struct wall_ms at;
+  struct bytes_view commit; /* that commit, all of it withheld */
   size_t proof_count;
-  struct bytes_view proofs[TRIM_FLOOR_PROOFS_MAX]; /* cosignatures; borrowed from the transaction */
+  struct bytes_view proofs[TRIM_FLOOR_PROOFS_MAX]; /* cosignatures */
 };
 /* STATUS_NOT_FOUND: it begins at 1. */
 MUST_USE enum status store_floor_get(const struct store_txn *txn, uint32_t log,
                                      struct log_floor *out);
 /* Takes over where a neighbour's copy of a log begins, when that is past our own head: the log
- * goes on after it. The caller has checked the proofs. The certificate must have been put.
- * STATUS_EXISTS: our own goes as far; STATUS_INVALID_ARGUMENT: the certificate isn't known or is
- * another's. */
-MUST_USE enum status store_floor_adopt(struct store_txn *txn, const struct log_id *id,
-                                       const struct hash *certificate,
-                                       const struct log_floor *floor);
+ * goes on after it. The caller has checked the commit and the proofs; the certificate must have
+ * been put. STATUS_EXISTS: our own goes as far; STATUS_INVALID_ARGUMENT: the certificate isn't
+ * known, or is another's. */
+MUST_USE enum status store_floor_adopt(struct store_txn *txn, const struct commit *commit,
+                                       const struct bytes_view *proofs, size_t proof_count);
 
 /* Subjects of which a member that came late was not given everything, because it is trimmed here;
  * since the store was opened. */

@@ -1,0 +1,101 @@
+"""Limits on what waits for a child that is away, and its return; logs that begin late."""
+import os
+import shutil
+
+from support import TreeTest, main
+
+
+def link_to(node, address):
+    return [link for link in node.call("status")["children"] if link["address"] == address][0]
+
+
+def tree_row(node, address):
+    return [row for row in node.call("tree")["rows"] if row["address"] == address][0]
+
+
+def pending(node, address):
+    return sum(lane["commits"] for lane in link_to(node, address)["lanes"])
+
+
+class OutboxTest(TreeTest):
+    def test_a_dead_child_is_dropped_and_served_again(self):
+        district, street, community, grid = self.whole_tree(
+            settings={"d/s": {"outbox": {"max_mib": 1}}})
+        self.tree.wait_level()
+        kept = street.report("Notice", "before")
+        street.tell("case.comment", kept, "to all", down=["d/s/*"])
+        self.until_case(grid, kept, records=2)
+        community.stop()
+        subjects = []
+        for i in range(90):
+            subject = street.report("Notice", os.urandom(20000).hex()[:28000])
+            street.tell("case.comment", subject, f"number {i}", down=["d/s/*"])
+            subjects.append(subject)
+        grid_case = grid.report("Noise", "while it was away")
+        self.until(lambda: link_to(street, "d/s/c")["needs_snapshot"], "the outbox is dropped", 60)
+        self.until(lambda: pending(street, "d/s/c") == 0, "nothing waits any more", 60)
+        self.assertTrue(tree_row(district, "d/s/c")["needs_snapshot"])
+        self.assertIn("event=outbox_dropped neighbour=d/s/c", street.log_text())
+        self.assertIn("needs snapshot", street.ctl("status").stdout)
+        self.assertIn("needs snapshot", district.ctl("tree").stdout)
+        self.assert_verified(district, street)
+        # What comes now waits for nothing either.
+        more = street.report("Notice", "after")
+        street.tell("case.comment", more, "late", down=["d/s/*"])
+        street.kill()
+        street.start()
+        self.assertTrue(link_to(street, "d/s/c")["needs_snapshot"])
+        community.start()
+        for node in (community, grid):
+            for subject in (kept, *subjects, more):
+                self.until_case(node, subject, records=2, seconds=60)
+        self.until_case(district, grid_case)
+        self.assertIn("dropped what waited for us", community.log_text())
+        self.until(lambda: not link_to(street, "d/s/c")["needs_snapshot"], "it is level again", 30)
+        self.assertFalse(tree_row(district, "d/s/c")["needs_snapshot"])
+        self.tree.wait_level()
+        self.assert_verified()
+        last = street.report("Notice", "as ever")
+        street.tell("case.comment", last, "go on", down=["d/s/*"])
+        self.until_case(grid, last, records=2)
+
+    def test_the_parents_outbox_is_never_dropped(self):
+        _, street, community, grid = self.whole_tree(
+            settings={"d/s/c/g": {"outbox": {"max_mib": 1}}})
+        self.tree.wait_level()
+        community.stop()
+        subjects = [grid.report("Noise", os.urandom(20000).hex()[:28000]) for _ in range(100)]
+        waiting = grid.call("status")["parent"]
+        self.assertGreater(sum(lane["bytes"] for lane in waiting["lanes"]), 1 << 20)
+        # Longer than the limits are looked at.
+        self.until(lambda: grid.call("status")["now"] - waiting["since"] > 5000, "time", 20)
+        waiting = grid.call("status")["parent"]
+        self.assertEqual(sum(lane["records"] for lane in waiting["lanes"]), 100)
+        community.start()
+        for subject in subjects:
+            self.until_case(street, subject, seconds=60)
+        self.assert_verified()
+
+    def test_a_parent_that_lost_everything_begins_at_the_floor(self):
+        district, street, community, grid = self.whole_tree()
+        subjects = [grid.report("Noise", f"number {i}") for i in range(20)]
+        self.tree.wait_level()
+        done = grid.call("trim", days=0)
+        self.assertEqual(done["commits"], 19, done)
+        community.stop()
+        shutil.rmtree(community.directory / "store")
+        community.start()
+        late = grid.report("Noise", "after the loss")
+        self.until_case(community, late, seconds=60)
+        self.until_case(district, late, seconds=60)
+        self.assertIn("event=log_begins_late", community.log_text())
+        log = [log for log in community.call("log.list")["logs"] if log["address"] == grid.address
+               and log["lane"] == "normal"][0]
+        self.assertEqual((log["floor"], log["seq"]), (19, 21))
+        self.assertNotIn(subjects[0], community.subjects())
+        self.assertIn(subjects[0], street.subjects())
+        self.assert_verified()
+
+
+if __name__ == "__main__":
+    main()
