@@ -12,7 +12,8 @@ from support import (SANITIZED, AdminError, AdminGone, Failure, TreeTest,  # noq
                      four_tiers, main, wait_until)
 
 FULL = bool(os.environ.get("NODED_FAULTS_FULL"))
-PATIENCE = float(os.environ.get("NODED_TEST_PATIENCE", "240"))  # far above what any of this takes; only a link that stands still gets there
+# Far above what any of this takes; only a link that stands still gets there.
+PATIENCE = float(os.environ.get("NODED_TEST_PATIENCE", "240"))
 
 
 def draft(mark, lane="normal", size=0, kind="case.report", **fields):

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """kill -9 of random tiers under load, often two at once: nothing acknowledged is lost or doubled.
-20 kills in the short form, 200 in the long one; NODED_SEED repeats a choice of victims."""
+12 kills in the short form, 200 in the long one; NODED_SEED repeats a choice of victims."""
 import os
 import random
 import time
 
-from common import FULL, SANITIZED, FaultTest, Writer, main
+from common import FULL, FaultTest, Writer, main
 
-KILLS = 200 if FULL else 8 if SANITIZED else 20
+KILLS = 200 if FULL else 12
 
 
 class KillTest(FaultTest):

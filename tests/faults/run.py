@@ -16,6 +16,10 @@ SCENARIOS = {
     "slow": ("links_test.py", "LinksTest.test_slow", True),
     "partition": ("links_test.py", "LinksTest.test_partition", True),
     "flapping": ("links_test.py", "LinksTest.test_flapping", True),
+    "stop": ("stop_test.py", "StopTest.test_stop", True),
+    "clock": ("clock_test.py", "ClockTest.test_clock", True),
+    "disk": ("disk_test.py", "DiskTest", False),
+    "kill": ("kill_test.py", "KillTest.test_kill", False),
 }
 
 
@@ -24,7 +28,7 @@ def arguments():
         prog="scripts/faults", description=__doc__,
         epilog="names: " + ", ".join(SCENARIOS))
     parser.add_argument("names", nargs="*", metavar="NAME", help="which; left out: all")
-    parser.add_argument("--full", action="store_true", help="the long forms: half an hour")
+    parser.add_argument("--full", action="store_true", help="the long forms: a few minutes")
     options = parser.parse_args()
     unknown = set(options.names) - set(SCENARIOS)
     if unknown:
@@ -45,7 +49,7 @@ def run(name, full):
 
 def report(name, result):
     code, seconds, text = result
-    lines = text.splitlines()
+    lines = text.replace(" ...   ", "\n  ").splitlines()
     if "SKIP" in text and code == 0:
         print("\n".join(line[line.index("SKIP"):] for line in lines if "SKIP" in line))
         return SKIP
