@@ -90,6 +90,8 @@ struct core {
   struct cosigning *cosigning; /* core_cosign.c */
   struct trimming *trimming;   /* core_trim.c */
 
+  struct histories *histories; /* core_history.c */
+
   uint16_t drop_neighbour; /* core_outbox.c: what waits for this child is being dropped; 0: none */
   struct mono_ms drop_check_at;
 
@@ -153,6 +155,19 @@ bool cosign_answered(struct core *core, const struct repl_effect *effect);
 void cosign_tick(struct core *core, struct mono_ms now);
 int64_t cosign_deadline(const struct core *core);
 void cosign_close(struct core *core);
+
+/* core_history.c: what was let go here, asked for again where somebody came late to it. */
+#define HISTORY_KIND "history"
+void history_query(struct core *core, const struct repl_effect *effect);
+/* False when it answers something else. */
+bool history_answered(struct core *core, const struct repl_effect *effect);
+void history_tick(struct core *core, struct mono_ms now);
+int64_t history_deadline(const struct core *core);
+bool history_waits(const struct core *core);
+/* Something more is wanted. */
+void history_wake(struct core *core);
+MUST_USE enum status history_run(struct core *core, struct store_txn *txn);
+void history_close(struct core *core);
 
 /* core_outbox.c: limits on what waits for children that are away. */
 void outbox_tick(struct core *core, struct instant now);

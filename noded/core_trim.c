@@ -279,6 +279,7 @@ void trim_finish(struct core *core, enum status status)
     struct log_field fields[] = {log_uint("cases", now - before)};
     core->trimming->figures.short_histories = now;
     log_write(LOG_WARN, "history_trimmed", fields, 1);
+    history_wake(core);
   }
   if (status != STATUS_OK || !trim_waits(core)) {
     return;

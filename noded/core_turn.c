@@ -68,12 +68,14 @@ static void carry(struct core *core, struct repl_effect *effect)
   case REPL_QUERY:
     if (bytes_view_equal(effect->message->query.kind, bytes_view_text(COSIGN_KIND))) {
       cosign_query(core, effect);
+    } else if (bytes_view_equal(effect->message->query.kind, bytes_view_text(HISTORY_KIND))) {
+      history_query(core, effect);
     } else {
       tree_query(core, effect);
     }
     break;
   case REPL_ANSWERED:
-    if (!cosign_answered(core, effect)) {
+    if (!cosign_answered(core, effect) && !history_answered(core, effect)) {
       tree_answered(core, effect);
     }
     break;
@@ -141,6 +143,7 @@ int64_t core_deadline(const struct core *core, struct mono_ms now)
                       cosign_deadline(core),
                       trim_deadline(core),
                       outbox_deadline(core, now),
+                      history_deadline(core),
                       core->lazy_waits ? core->lazy_at.ms : INT64_MAX,
                       core->room ? INT64_MAX : now.ms + ROOM_CHECK_MS};
   for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
@@ -161,6 +164,7 @@ static void tick(struct core *core)
   cosign_tick(core, now.mono);
   trim_tick(core, now.mono);
   outbox_tick(core, now);
+  history_tick(core, now.mono);
   carry_all(core);
 }
 
@@ -182,7 +186,7 @@ void core_turn(struct core *core)
     core_restart(core, STATUS_IO);
   }
   if (more || core->backfill || append_waits(core) || bundle_waits(core) || trim_waits(core) ||
-      core->drop_neighbour != 0) {
+      core->drop_neighbour != 0 || history_waits(core)) {
     core_wake(core);
   }
 }
@@ -200,6 +204,7 @@ void core_restart(struct core *core, enum status status)
   append_finish(core, status);
   bundle_finish(core, status);
   trim_close(core);
+  history_close(core);
   cosign_close(core);
   tree_close(core);
   repl_node_free(core->node);
@@ -224,6 +229,7 @@ void core_release(struct core *core)
   append_close(core);
   bundle_finish(core, STATUS_CLOSED);
   trim_close(core);
+  history_close(core);
   cosign_close(core);
   tree_close(core);
   peers_free(core->peers);

@@ -93,7 +93,7 @@ void txn_drop_pending(struct core *core)
 bool txn_is_due(const struct core *core, struct mono_ms now)
 {
   return core->pending_count > 0 || append_waits(core) || bundle_waits(core) || core->backfill ||
-         trim_waits(core) || core->drop_neighbour != 0 ||
+         trim_waits(core) || core->drop_neighbour != 0 || history_waits(core) ||
          (core->lazy_waits && core->lazy_at.ms <= now.ms);
 }
 
@@ -148,7 +148,9 @@ static enum status apply_item(struct core *core, struct store_txn *txn, struct p
 {
   if (item->verdict == VERDICT_OK) {
     struct applied applied = {0};
-    enum status status = store_commit_apply(txn, &item->commit, item->zstd, &applied);
+    enum status status = pending->import != NULL
+                             ? store_commit_take_back(txn, &item->commit, item->zstd, &applied)
+                             : store_commit_apply(txn, &item->commit, item->zstd, &applied);
     if (status != STATUS_OK) {
       return status;
     }
@@ -304,6 +306,9 @@ static enum status apply_all(struct core *core, struct store_txn *txn)
   }
   if (status == STATUS_OK) {
     status = outbox_run(core, txn);
+  }
+  if (status == STATUS_OK) {
+    status = history_run(core, txn);
   }
   return status == STATUS_OK ? put_counters(core, txn) : status;
 }

@@ -16,6 +16,7 @@ struct apply {
   uint32_t log;         /* 0: not known yet */
   uint32_t certificate; /* of this commit */
   bool gapless;
+  bool back;                 /* what was let go here may come back */
   bool held;                 /* this place of the log is taken */
   struct commit_value value; /* then what is there */
   struct commit bound;       /* the commit as tombstones leave it, where they do */
@@ -62,7 +63,8 @@ static enum status place_judge(struct apply *apply, enum verdict *verdict)
   if (status == STATUS_NOT_FOUND && !apply->gapless)
     return STATUS_OK;
   if (status == STATUS_NOT_FOUND && seq <= slot->floor) {
-    *verdict = VERDICT_DUPLICATE; /* it was here and was let go */
+    if (!apply->back)
+      *verdict = VERDICT_DUPLICATE; /* it was here and was let go */
     return STATUS_OK;
   }
   if (status != STATUS_OK)
@@ -123,11 +125,12 @@ static enum status commit_take(struct apply *apply)
   arrival.slot = log_slot(txn->store, apply->log);
   arrival.commit = apply->commit;
   arrival.fresh = apply->commit->shown;
+  arrival.back = apply->commit->header.seq <= arrival.slot->floor;
   status = route_records(txn, &arrival);
   if (status == STATUS_OK)
     status = history_queue(txn);
   if (status == STATUS_OK)
-    status = plan_queue(txn, &arrival, txn->store->has_parent && apply->gapless);
+    status = plan_queue(txn, &arrival, txn->store->has_parent && apply->gapless && !arrival.back);
   return status;
 }
 
@@ -198,6 +201,7 @@ static enum status commit_join(struct apply *apply)
     status = plan_begin(txn);
   arrival.slot = log_slot(txn->store, apply->log);
   arrival.commit = &after;
+  arrival.back = apply->value.flags & COMMIT_TRIMMED;
   if (status == STATUS_OK)
     status = route_records(txn, &arrival);
   if (status == STATUS_OK)
@@ -225,11 +229,11 @@ static enum status apply_judged(struct apply *apply)
   return status;
 }
 
-enum status store_commit_apply(struct store_txn *txn, const struct commit *commit,
-                               struct bytes_view zstd, struct applied *out)
+static enum status commit_apply(struct store_txn *txn, const struct commit *commit,
+                                struct bytes_view zstd, bool back, struct applied *out)
 {
   struct log_id id = log_of(&commit->header);
-  struct apply apply = {.txn = txn, .commit = commit, .frame = zstd, .out = out};
+  struct apply apply = {.txn = txn, .commit = commit, .frame = zstd, .back = back, .out = out};
   enum status status;
 
   CHECK(txn->writes);
@@ -255,4 +259,16 @@ enum status store_commit_apply(struct store_txn *txn, const struct commit *commi
   if (status != STATUS_OK && txn->failed == STATUS_OK)
     txn->failed = status;
   return status;
+}
+
+enum status store_commit_apply(struct store_txn *txn, const struct commit *commit,
+                               struct bytes_view zstd, struct applied *out)
+{
+  return commit_apply(txn, commit, zstd, false, out);
+}
+
+enum status store_commit_take_back(struct store_txn *txn, const struct commit *commit,
+                                   struct bytes_view zstd, struct applied *out)
+{
+  return commit_apply(txn, commit, zstd, true, out);
 }

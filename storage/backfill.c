@@ -16,7 +16,9 @@ static enum status subject_queue(struct store_txn *txn, const struct neighbour_s
   if (status != STATUS_OK || !concerned)
     return status;
   if (row->flags & SUBJECT_TRIMMED)
-    txn->store->short_histories++;
+    status = history_want(txn, subject);
+  if (status != STATUS_OK)
+    return status;
   arena_reset(arena);
   status = subject_refs_load(txn, subject, row, arena, &refs);
   for (size_t i = 0; status == STATUS_OK && i < row->records; i++) {

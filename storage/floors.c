@@ -182,8 +182,3 @@ enum status store_floor_adopt(struct store_txn *txn, const struct commit *commit
   pthread_mutex_unlock(&txn->store->logs_lock);
   return STATUS_OK;
 }
-
-uint64_t store_trim_short_histories(const struct store *store)
-{
-  return store->short_histories;
-}

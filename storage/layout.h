@@ -71,6 +71,8 @@ const char *layout_table_name(enum table table);
 #define META_ADDRESS "address"
 #define META_STORE "store"
 #define META_ROOT "root"
+/* Followed by the subject's octets: its history is wanted back. */
+#define META_HISTORY "history."
 
 /* Sequence numbers in refs and outbox entries take 6 octets. */
 #define SEQ_MAX ((1ULL << 48) - 1)

@@ -130,7 +130,8 @@ enum status history_add(struct store_txn *txn, const struct arrival *arrival, ui
   if (ref->log == 0 || ref->log > txn->store->log_count)
     return STATUS_CORRUPT;
   slot = log_slot(txn->store, ref->log);
-  if (slot->direction == neighbour)
+  if (slot->direction == neighbour ||
+      (arrival != NULL && arrival->back && neighbour == NEIGHBOUR_PARENT))
     return STATUS_OK;
   if (neighbour == NEIGHBOUR_PARENT && ref->seq > slot->seq_parent)
     lane = slot->id.lane;

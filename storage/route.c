@@ -55,6 +55,12 @@ static size_t items_collect(const struct arrival *arrival, struct route_item *it
   return count;
 }
 
+/* Never back to where it came from; nor up, where what was let go here is held. */
+static bool arrival_goes_to(const struct arrival *arrival, uint16_t neighbour)
+{
+  return neighbour != arrival->slot->direction && !(arrival->back && neighbour == NEIGHBOUR_PARENT);
+}
+
 static enum status run_flush(struct route *route)
 {
   const uint16_t *numbers;
@@ -66,7 +72,7 @@ static enum status run_flush(struct route *route)
   route->any = false;
   status = audience_neighbours(route->txn, route->audience, &numbers, &count);
   for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-    if (numbers[i] != route->arrival->slot->direction)
+    if (arrival_goes_to(route->arrival, numbers[i]))
       status = plan_add(route->txn, numbers[i], route->shown);
   }
   memset(route->shown, 0, sizeof(route->shown));
@@ -84,7 +90,7 @@ static enum status plan_one(struct route *route, uint32_t audience, const struct
 
   bitmap_set(shown, index);
   for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-    if (numbers[i] != route->arrival->slot->direction &&
+    if (arrival_goes_to(route->arrival, numbers[i]) &&
         neighbour_takes(neighbour_slot(route->txn->store, numbers[i]), subject))
       status = plan_add(route->txn, numbers[i], shown);
   }
@@ -108,7 +114,7 @@ static enum status run_add(struct route *route, uint32_t audience, const struct 
 
 static void inbox_note(struct route *route, const struct transition *step, unsigned index)
 {
-  if (!step->names_us || !step->effective ||
+  if (!step->names_us || !step->effective || route->arrival->back ||
       memcmp(route->arrival->slot->id.origin.octets, route->txn->store->identity.node.octets,
              KEY_SIZE) == 0)
     return;
@@ -256,7 +262,7 @@ static enum status route_gained(struct store_txn *txn, const struct arrival *arr
   status = audience_neighbours(txn, row.audience, &numbers, &count);
   for (size_t i = 0; i < count && status == STATUS_OK; i++) {
     const struct neighbour_slot *slot = neighbour_slot(txn->store, numbers[i]);
-    if (numbers[i] != arrival->slot->direction && (slot->class_bit & classes) != 0 &&
+    if (arrival_goes_to(arrival, numbers[i]) && (slot->class_bit & classes) != 0 &&
         neighbour_takes(slot, subject))
       status = plan_add(txn, numbers[i], shown);
   }

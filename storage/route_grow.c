@@ -128,7 +128,9 @@ static enum status history_spread(struct store_txn *txn, const struct arrival *a
     if (!neighbour_takes(neighbour_slot(txn->store, after[a]), &growth->subject))
       continue;
     if (!had && (growth->row->flags & SUBJECT_TRIMMED))
-      txn->store->short_histories++;
+      status = history_want(txn, &growth->subject);
+    if (status != STATUS_OK)
+      break;
     for (size_t i = 0; i < growth->row->records && status == STATUS_OK; i++) {
       if ((refs[i].flags & REF_MARKED) == 0 && (fresh[i] || !had))
         status = history_add(txn, arrival, after[a], &refs[i], lane);

@@ -369,6 +369,10 @@ MUST_USE enum status commit_replace(const struct store_txn *txn, const struct co
                                     const struct bytes_view *records, struct arena *arena,
                                     struct commit *out);
 
+/* ---- history.c ---- */
+/* Somebody new is concerned by a subject of which something was let go. */
+MUST_USE enum status history_want(struct store_txn *txn, const struct subject *subject);
+
 /* ---- floors.c ---- */
 MUST_USE enum status floors_load(const struct store_txn *txn);
 /* Takes a commit of which nothing is left to keep out of the store. */
@@ -429,6 +433,7 @@ struct arrival {
   const struct log_slot *slot;
   const struct commit *commit;
   const uint8_t *fresh; /* records shown for the first time, by index */
+  bool back;            /* it was here before and was let go: those above hold it */
   struct applied *applied;
 };
 /* Puts records into their subjects and plans where they go. */

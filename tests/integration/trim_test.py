@@ -117,6 +117,25 @@ class TrimTest(TreeTest):
         self.until_case(street, subject, state="resolved", records=3)
         self.assert_verified()
 
+    def test_late_member_gets_what_was_let_go(self):
+        district, street, community, grid = self.whole_tree("d/s/c/h")
+        other = self.tree["d/s/c/h"]
+        subject = grid.report("Hydrant", "broken")
+        grid.report("Hydrant", "another")
+        self.level()
+        self.assertEqual(trim(community)["commits"], 1)
+        self.assertEqual(community.call("case", subject=subject)["records"], [])
+        # A year later somebody else is to see to it, below a node that kept nothing of it.
+        street.tell("case.dispatch", subject, "yours now", down=["d/s/c/h"])
+        self.until_case(other, subject, state="dispatched", records=2)
+        self.assertEqual(values_of(other, subject)[""]["text"], "yours now")
+        self.assertIn("broken", str(other.call("case", subject=subject)["records"]))
+        self.assertIn("event=history_came", community.log_text())
+        other.tell("case.resolve", subject, "mended")
+        self.until_case(district, subject, state="resolved", records=3)
+        self.level()
+        self.assert_verified()
+
     def test_nodectl(self):
         _, _, _, grid = self.whole_tree()
         grid.report("Noise", "one")

@@ -311,9 +311,35 @@ static void test_inbox_and_late(void **state)
   assert_int_equal(subject_count(&tree->world, tree->grid, &subjects[0]).marked, 0);
 }
 
+struct giving {
+  struct world *world;
+  struct actor *to;
+  size_t taken;
+};
+
+static bool give(void *context, struct bytes_view octets, const struct hash *certificate)
+{
+  struct giving *giving = context;
+  struct store_txn *txn = txn_begin(giving->world, giving->to);
+  struct commit commit;
+  struct applied applied;
+  (void)certificate;
+  assert_int_equal(commit_read(octets, &giving->world->arena, &commit), VERDICT_OK);
+  /* By itself nothing comes back that was let go. */
+  assert_ok(store_commit_apply(txn, &commit, (struct bytes_view){0}, &applied));
+  if (commit.header.seq == 1) {
+    assert_int_equal(applied.verdict, VERDICT_DUPLICATE);
+  }
+  assert_ok(store_commit_take_back(txn, &commit, (struct bytes_view){0}, &applied));
+  giving->taken += applied.verdict == VERDICT_OK;
+  assert_ok(store_commit(txn));
+  return true;
+}
+
 static void test_late_member_is_told(void **state)
 {
   struct tree *tree = *state;
+  struct world *world = &tree->world;
   struct actor *late = actor_find(&tree->world, "d/s/c/h");
   struct subject subject = report(tree, TIER_DISTRICT, 0);
   (void)report(tree, TIER_DISTRICT, 0);
@@ -333,6 +359,35 @@ static void test_late_member_is_told(void **state)
   actor_say(&tree->world, tree->street, LANE_NORMAL, &say, 1);
   ship(&tree->world, tree->street, tree->community);
   assert_int_equal(store_trim_short_histories(tree->community->store), before + 1);
+  /* The street gives it again, as far as the community may see it, and it goes on to the late one
+   * alone. */
+  struct giving giving = {world, tree->community, 0};
+  struct subject wanted;
+  struct store_txn *reader = NULL;
+  assert_ok(store_read_begin(tree->community->store, &reader));
+  assert_ok(store_history_wanted(reader, NULL, &wanted));
+  assert_memory_equal(&wanted, &subject, SUBJECT_SIZE);
+  assert_int_equal(store_history_wanted(reader, &wanted, &wanted), STATUS_NOT_FOUND);
+  store_read_end(reader);
+  assert_ok(store_read_begin(tree->street->store, &reader));
+  assert_ok(store_history_each(reader, &subject, neighbour_of(tree->street, tree->community),
+                               &world->arena, give, &giving));
+  store_read_end(reader);
+  assert_int_equal(giving.taken, 1);
+  struct store_txn *txn2 = txn_begin(world, tree->community);
+  assert_ok(store_history_done(txn2, &subject));
+  assert_ok(store_commit(txn2));
+  assert_int_equal(lane_of(tree->community, tree->street, LANE_NORMAL)->pending_records, 0);
+  ship(world, tree->community, late);
+  assert_int_equal(subject_count(world, late, &subject).records, 2);
+  assert_int_equal(subject_count(world, late, &subject).marked, 0);
+  assert_int_equal(subject_count(world, late, &subject).items_shown, 2);
+  assert_int_equal(ship(world, tree->community, tree->grid).records, 1);
+  assert_int_equal(findings_count(tree->community, true), 0);
+  /* In time it goes again. */
+  struct trim_result again = trim_all(world, tree->community, above, 2, later(tree), false);
+  assert_int_equal(again.items, 1);
+  assert_int_equal(findings_count(tree->community, true), 0);
 }
 
 static void test_resend_after(void **state)

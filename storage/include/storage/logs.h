@@ -66,6 +66,11 @@ struct applied {
 MUST_USE enum status store_commit_apply(struct store_txn *txn, const struct commit *commit,
                                         struct bytes_view zstd, struct applied *out);
 
+/* As store_commit_apply, for what was asked for or is carried by hand: a commit that was let go
+ * here is taken back. It goes to whoever lacks it, but not up again. */
+MUST_USE enum status store_commit_take_back(struct store_txn *txn, const struct commit *commit,
+                                            struct bytes_view zstd, struct applied *out);
+
 /* One commit as held, its octets exactly as signed and shown here, decompressed into the arena.
  * STATUS_NOT_FOUND, STATUS_CORRUPT, STATUS_NO_MEMORY. */
 MUST_USE enum status store_commit_load(const struct store_txn *txn, uint32_t log, uint64_t seq,

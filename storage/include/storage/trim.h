@@ -117,8 +117,21 @@ MUST_USE enum status store_floor_get(const struct store_txn *txn, uint32_t log,
 MUST_USE enum status store_floor_adopt(struct store_txn *txn, const struct commit *commit,
                                        const struct bytes_view *proofs, size_t proof_count);
 
-/* Subjects of which a member that came late was not given everything, because it is trimmed here;
- * since the store was opened. */
+/* Somebody came late to a subject of which something was let go here: what is left is given at
+ * once, the rest is wanted back from the parent. How often that was, since the store was opened. */
 uint64_t store_trim_short_histories(const struct store *store);
+/* Subjects whose history is wanted back; the first past `after` (NULL: of all).
+ * STATUS_NOT_FOUND. */
+MUST_USE enum status store_history_wanted(const struct store_txn *txn, const struct subject *after,
+                                          struct subject *out);
+MUST_USE enum status store_history_done(struct store_txn *txn, const struct subject *subject);
+/* The commits of a subject as that neighbour may see them, its other records withheld, in order of
+ * arrival. STATUS_NOT_FOUND when there is none, or the neighbour isn't concerned. Stops when
+ * `visit` returns false. */
+MUST_USE enum status store_history_each(const struct store_txn *txn, const struct subject *subject,
+                                        uint16_t neighbour, struct arena *arena,
+                                        bool (*visit)(void *context, struct bytes_view commit,
+                                                      const struct hash *certificate),
+                                        void *context);
 
 #endif
