@@ -100,7 +100,7 @@ static void print_trim(const struct ctl_view *view, const msgpack_object *trim)
             text_ago(value_get_int(trim, "last_at"), view->now_ms, ago),
             reason[0] == '\0' ? "" : ": ", reason);
   if (short_histories > 0)
-    fprintf(view->out, "trim     %sto late members of %s cases not everything could be given%s\n",
+    fprintf(view->out, "trim     %s%s cases got late members: what was let go is asked back%s\n",
             paint_start(view, PAINT_YELLOW), text_count(short_histories, cases),
             paint_end(view, PAINT_YELLOW));
   free(reason);

@@ -16,6 +16,7 @@
 #define LOOK_MS 5               /* ... while nothing is found */
 #define CYCLE_MS (15 * 60000)   /* between two runs */
 #define RETRY_MS 60000          /* ... when nobody above answered */
+#define FIRST_MS 5000           /* after the start */
 #define DAY_MS (24 * 3600000LL) /* NOLINT(bugprone-implicit-widening-of-multiplication-result) */
 
 enum trim_phase { TRIM_IDLE, TRIM_PINS, TRIM_FIND, TRIM_ASKED, TRIM_APPLY };
@@ -47,7 +48,7 @@ static struct trimming *trimming_of(struct core *core)
     core->trimming = calloc(1, sizeof(*core->trimming));
     if (core->trimming != NULL) {
       core->trimming->figures.reason = "";
-      core->trimming->due.ms = core_now().mono.ms + RETRY_MS;
+      core->trimming->due.ms = core_now().mono.ms + FIRST_MS;
     }
   }
   return core->trimming;

@@ -1,4 +1,7 @@
 """Trimming on real daemons: what two nodes above hold goes, and nothing else."""
+import os
+import pathlib
+
 from support import TreeTest, ctl_json, main
 
 
@@ -134,6 +137,26 @@ class TrimTest(TreeTest):
         other.tell("case.resolve", subject, "mended")
         self.until_case(district, subject, state="resolved", records=3)
         self.level()
+        self.assert_verified()
+
+    def test_by_itself_when_old_enough(self):
+        library = next(iter(sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))),
+                       None)
+        if library is None or os.environ.get("NODED_SANITIZED", "").lower() not in ("", "off", "0"):
+            self.skipTest("no libfaketime here, or a build that it doesn't go with")
+        district, _, _, grid = self.whole_tree(settings={"d/s/c/g": {"retention": {"days": 30}}})
+        subjects = [grid.report("Noise", "old " * 50) for _ in range(30)]
+        self.level()
+        grid.stop()
+        grid.environment = {"LD_PRELOAD": str(library), "FAKETIME": "+31d",
+                            "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        grid.start()
+        young = grid.report("Noise", "young")
+        self.until_case(district, young)
+        self.until(lambda: grid.call("status")["trim"]["items"] >= 30, "it trims by itself", 60)
+        self.assertEqual(values_of(grid, young)[""]["text"], "young")
+        self.assertIn("old", values_of(district, subjects[0])[""]["text"])
+        self.assertIn("event=trimmed", grid.log_text())
         self.assert_verified()
 
     def test_nodectl(self):
