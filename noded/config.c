@@ -46,6 +46,8 @@ static const struct number_rule number_rules[] = {
     NARROW(limits, children, children_max, false, 1, 4095, 1024, 1),
     WIDE(limits, window_kib, window_bytes, false, 64, 1024 * 1024, 4096, 1024),
     WIDE(limits, rate_kbit, rate_bytes_s, true, 8, 10 * 1000 * 1000, 0, 125),
+    NARROW(limits, handshakes, handshakes_max, false, 1, 1024, 32, 1),
+    NARROW(limits, admit_per_second, admit_per_second, false, 1, 10000, 100, 1),
     NARROW(link, idle_seconds, idle_ms, false, 1, 3600, 60, 1000),
     NARROW(link, dead_seconds, dead_ms, false, 2, 86400, 150, 1000),
     NARROW(link, retry_min_ms, retry_min_ms, false, 10, 60000, 100, 1),

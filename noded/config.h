@@ -31,6 +31,8 @@ struct config {
   uint32_t children_max;     /* limits.children, default 1024 */
   uint64_t window_bytes;     /* limits.window_kib, default 4096: unacknowledged octets a link */
   uint64_t rate_bytes_s;     /* limits.rate_kbit, 0: none; sending, each link */
+  uint32_t handshakes_max;   /* limits.handshakes, default 32: of children, at once */
+  uint32_t admit_per_second; /* limits.admit_per_second, default 100: children that connect */
   uint32_t idle_ms;          /* link.idle_seconds, default 60 */
   uint32_t dead_ms;          /* link.dead_seconds, default 150: nothing heard */
   uint32_t retry_min_ms;     /* link.retry_min_ms, default 100 */

@@ -27,10 +27,9 @@ static const cyaml_schema_field_t log_fields[] = {
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t limits_fields[] = {
-    TEXT_FIELD(children, config_raw_limits),
-    TEXT_FIELD(window_kib, config_raw_limits),
-    TEXT_FIELD(rate_kbit, config_raw_limits),
-    CYAML_FIELD_END,
+    TEXT_FIELD(children, config_raw_limits),         TEXT_FIELD(window_kib, config_raw_limits),
+    TEXT_FIELD(rate_kbit, config_raw_limits),        TEXT_FIELD(handshakes, config_raw_limits),
+    TEXT_FIELD(admit_per_second, config_raw_limits), CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t link_fields[] = {
     TEXT_FIELD(idle_seconds, config_raw_link),

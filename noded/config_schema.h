@@ -24,6 +24,8 @@ struct config_raw_limits {
   char *children;
   char *window_kib;
   char *rate_kbit;
+  char *handshakes;
+  char *admit_per_second;
 };
 struct config_raw_link {
   char *idle_seconds;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "noded/admission.h"
 #include "noded/core_internal.h"
 #include "noded/log.h"
 #include "replication/channel.h"
@@ -13,7 +14,10 @@
 #define TAKE_EVENTS_MAX 128
 #define REKEY_MS (3600 * 1000)
 
-enum peer_state { PEER_DIALING, PEER_HANDSHAKE, PEER_WAITS, PEER_LINKED };
+#define ADMITTED_A_TURN 8 /* handshakes begun, so that links that stand are not kept waiting */
+#define URGENT_RETRY_MAX_MS 2000 /* between dials while something urgent waits for the parent */
+
+enum peer_state { PEER_DIALING, PEER_IN_LINE, PEER_HANDSHAKE, PEER_WAITS, PEER_LINKED };
 
 /* What NNG's thread owns of a connection once it is open. */
 struct reader_side {
@@ -29,6 +33,8 @@ struct peer {
   uint16_t neighbour;
   uint32_t generation;
   struct address address;
+  struct admission_entry admission;
+  struct bytes_view first_frame; /* PEER_IN_LINE: the transport's */
   struct channel channel;
   struct channel_sealer sealer;
   struct reader_side reader;
@@ -56,6 +62,7 @@ struct peers {
   struct mono_ms dial_at;
   uint32_t pause_ms;
   struct mono_ms rekey_check_at;
+  struct admission admission;
 };
 
 /* ---- the table of connections ---- */
@@ -95,9 +102,21 @@ static void unlink_dirty(struct peers *peers, struct peer *peer)
   }
 }
 
-static void plan_dial(struct peers *peers, const struct config *config)
+static bool urgent_waits(const struct core *core)
 {
+  const struct neighbour *parent = store_neighbour(core->store, NEIGHBOUR_PARENT);
+  return parent != NULL &&
+         parent->lanes[LANE_URGENT].end_position > parent->lanes[LANE_URGENT].acked_position;
+}
+
+/* A child with something urgent dials more often, and so comes first when the parent returns. */
+static void plan_dial(const struct core *core, struct peers *peers)
+{
+  const struct config *config = core->config;
   uint32_t pause = peers->pause_ms;
+  if (pause > URGENT_RETRY_MAX_MS && urgent_waits(core)) {
+    pause = URGENT_RETRY_MAX_MS;
+  }
   peers->dialing = false;
   /* Full jitter in the upper half: a parent's return is not met by all children at once. */
   peers->dial_at.ms = core_now().mono.ms + pause / 2 + randombytes_uniform(pause / 2 + 1);
@@ -122,8 +141,9 @@ static void drop(struct core *core, struct peers *peers, struct peer *peer)
     core_step(core, &event);
   }
   if (peer->is_parent) {
-    plan_dial(peers, core->config);
+    plan_dial(core, peers);
   }
+  admission_leave(&peers->admission, &peer->admission);
   channel_close(&peer->channel);
   channel_sealer_close(&peer->sealer);
   channel_opener_close(&peer->reader.opener);
@@ -250,6 +270,7 @@ static void link_peer(struct core *core, struct peers *peers, struct peer *peer,
   if (state->peer != NULL) {
     close_peer(core, peers, state->peer, "the neighbour connected anew");
   }
+  admission_leave(&peers->admission, &peer->admission);
   peer->state = PEER_LINKED;
   peer->neighbour = neighbour->number;
   peer->generation = ++peers->generation;
@@ -325,6 +346,49 @@ static void take_frame(struct core *core, struct peers *peers, struct peer *peer
   }
 }
 
+/* ---- admission ---- */
+
+/* A child's first words: it waits in line until the pace lets it in. */
+static void stand_in_line(struct core *core, struct peers *peers, struct peer *peer,
+                          struct bytes_view frame)
+{
+  peer->first_frame = frame;
+  if (!admission_join(&peers->admission, &peer->admission, core_now().mono)) {
+    transport_conn_close(peers->transport, peer->conn);
+    drop(core, peers, peer);
+  }
+}
+
+static void tell_line_passed(struct peers *peers)
+{
+  struct admission_figures figures;
+  if (admission_line_passed(&peers->admission, &figures)) {
+    struct log_field fields[] = {
+        log_uint("admitted", figures.admitted),
+        log_uint("at_once", figures.at_once_max),
+        log_uint("line", figures.line_max),
+        log_uint("longest_wait_ms", (uint64_t)figures.wait_ms_max),
+        log_uint("turned_away", figures.turned_away),
+    };
+    log_write(LOG_INFO, "children_admitted", fields, sizeof(fields) / sizeof(fields[0]));
+  }
+}
+
+static void admit(struct core *core, struct peers *peers)
+{
+  struct mono_ms now = core_now().mono;
+  for (unsigned i = 0; i < ADMITTED_A_TURN; i++) {
+    struct admission_entry *entry = admission_next(&peers->admission, now);
+    if (entry == NULL) {
+      break;
+    }
+    struct peer *peer = (struct peer *)((char *)entry - offsetof(struct peer, admission));
+    start_channel(core, peers, peer);
+    take_frame(core, peers, peer, peer->first_frame);
+  }
+  tell_line_passed(peers);
+}
+
 /* ---- events ---- */
 
 /* In NNG's threads: decrypt, decompress, verify. */
@@ -362,12 +426,9 @@ static void take_event(struct core *core, struct peers *peers, const struct tran
 {
   struct peer *peer = find(peers, event->conn);
   if (event->type == TRANSPORT_ACCEPTED) {
-    peer = add(peers, event->conn, PEER_HANDSHAKE, false);
-    if (peer == NULL) {
+    if (add(peers, event->conn, PEER_IN_LINE, false) == NULL) {
       transport_conn_close(peers->transport, event->conn);
-      return;
     }
-    start_channel(core, peers, peer);
     return;
   }
   if (peer == NULL) {
@@ -384,7 +445,11 @@ static void take_event(struct core *core, struct peers *peers, const struct tran
     }
     break;
   case TRANSPORT_FRAME:
-    take_frame(core, peers, peer, event->frame);
+    if (peer->state == PEER_IN_LINE) {
+      stand_in_line(core, peers, peer, event->frame);
+    } else {
+      take_frame(core, peers, peer, event->frame);
+    }
     break;
   case TRANSPORT_RESULT:
     take_result(core, peer, event->result);
@@ -405,13 +470,15 @@ static void take_event(struct core *core, struct peers *peers, const struct tran
 bool peers_take(struct core *core, struct peers *peers)
 {
   struct transport_event event;
-  for (unsigned i = 0; i < TAKE_EVENTS_MAX; i++) {
-    if (!transport_next(peers->transport, &event)) {
-      return false;
+  bool more = true;
+  for (unsigned i = 0; i < TAKE_EVENTS_MAX && more; i++) {
+    more = transport_next(peers->transport, &event);
+    if (more) {
+      take_event(core, peers, &event);
     }
-    take_event(core, peers, &event);
   }
-  return true;
+  admit(core, peers);
+  return more;
 }
 
 /* ---- effects ---- */
@@ -496,7 +563,7 @@ static void dial(struct core *core, struct peers *peers)
   uint64_t conn;
   if (transport_dial(peers->transport, core->config->parent_url, &conn) != STATUS_OK ||
       add(peers, conn, PEER_DIALING, true) == NULL) {
-    plan_dial(peers, core->config);
+    plan_dial(core, peers);
     return;
   }
   peers->dialing = true;
@@ -536,7 +603,8 @@ void peers_tick(struct core *core, struct peers *peers, struct mono_ms now)
 
 int64_t peers_deadline(const struct core *core, const struct peers *peers)
 {
-  return wants_dial(core, peers) ? peers->dial_at.ms : INT64_MAX;
+  int64_t admission = admission_deadline(&peers->admission);
+  return wants_dial(core, peers) && peers->dial_at.ms < admission ? peers->dial_at.ms : admission;
 }
 
 int peers_fd(const struct peers *peers)
@@ -567,7 +635,9 @@ enum status peers_new(struct core *core, struct peers **out, char *reason)
     return STATUS_NO_MEMORY;
   }
   transport_settings_default(&settings);
+  admission_init(&peers->admission, core->config->handshakes_max, core->config->admit_per_second);
   settings.connections_max = core->config->children_max + 1;
+  settings.pending_max = admission_line_limit(&peers->admission) + core->config->handshakes_max;
   settings.frame = on_frame;
   settings.result_free = free_result;
   randombytes_buf(peers->static_secret, sizeof(peers->static_secret));

@@ -41,6 +41,8 @@ void config_reload(struct config *running, const struct config *fresh, char *key
   name_add(keys, "limits.children", running->children_max != fresh->children_max);
   name_add(keys, "limits.window_kib", running->window_bytes != fresh->window_bytes);
   name_add(keys, "limits.rate_kbit", running->rate_bytes_s != fresh->rate_bytes_s);
+  name_add(keys, "limits.handshakes", running->handshakes_max != fresh->handshakes_max);
+  name_add(keys, "limits.admit_per_second", running->admit_per_second != fresh->admit_per_second);
   name_add(keys, "link.idle_seconds", running->idle_ms != fresh->idle_ms);
   name_add(keys, "link.dead_seconds", running->dead_ms != fresh->dead_ms);
   name_add(keys, "link.retry_min_ms", running->retry_min_ms != fresh->retry_min_ms);

@@ -74,6 +74,8 @@ static void test_defaults(void **state)
   assert_true(config.map_bytes == 64ull << 30);
   assert_true(config.quota_bytes == 0);
   assert_int_equal(config.children_max, 1024);
+  assert_int_equal(config.handshakes_max, 32);
+  assert_int_equal(config.admit_per_second, 100);
   assert_true(config.window_bytes == 4096 * 1024);
   assert_true(config.rate_bytes_s == 0);
   assert_int_equal(config.idle_ms, 60000);
@@ -92,6 +94,7 @@ static void test_every_key(void **state)
                              "store: {path: /data/s, map_gib: 1024, quota_mib: 16}\n"
                              "log:\n  format: json\n  level: debug\n"
                              "limits:\n  children: 4095\n  window_kib: 64\n  rate_kbit: 8\n"
+                             "  handshakes: 1024\n  admit_per_second: 1\n"
                              "link:\n  idle_seconds: 1\n  dead_seconds: 2\n  retry_min_ms: 10\n"
                              "  retry_max_ms: 10\n";
   char reason[CONFIG_REASON_MAX];
@@ -115,6 +118,8 @@ static void test_every_key(void **state)
   assert_int_equal(config.log_format, LOG_FORMAT_JSON);
   assert_int_equal(config.log_level, LOG_DEBUG);
   assert_int_equal(config.children_max, 4095);
+  assert_int_equal(config.handshakes_max, 1024);
+  assert_int_equal(config.admit_per_second, 1);
   assert_true(config.window_bytes == 65536);
   assert_true(config.rate_bytes_s == 1000);
   assert_int_equal(config.dead_ms, 2000);
@@ -141,6 +146,10 @@ static void test_values_out_of_range(void **state)
   const enum status bad = STATUS_INVALID_ARGUMENT;
   expect_problem("limits:\n  children: 4096\n", bad,
                  "2: limits.children: '4096' must be a number from 1 to 4095");
+  expect_problem("limits:\n  handshakes: 0\n", bad,
+                 "2: limits.handshakes: '0' must be a number from 1 to 1024");
+  expect_problem("limits:\n  admit_per_second: 10001\n", bad,
+                 "2: limits.admit_per_second: '10001' must be a number from 1 to 10000");
   expect_problem("limits:\n  children: -5\n", bad,
                  "2: limits.children: '-5' must be a number from 1 to 4095");
   expect_problem("limits:\n  children: 5k\n", bad,
