@@ -136,32 +136,6 @@ static enum status step_pins(struct trimming *trimming, const struct store_txn *
   return status;
 }
 
-static enum status step_find(struct core *core, struct trimming *trimming,
-                             const struct store_txn *txn)
-{
-  arena_reset(&trimming->arena);
-  memset(trimming->holder_counts, 0, sizeof(trimming->holder_counts));
-  enum status status =
-      store_trim_find(txn, &trimming->rule, &trimming->cursor, &trimming->arena, trimming->asks,
-                      &trimming->count, &trimming->last, &trimming->result);
-  if (status != STATUS_OK) {
-    return status;
-  }
-  if (trimming->count == 0) {
-    if (trimming->last) {
-      end_run(core, trimming, STATUS_OK, "");
-    }
-    return STATUS_OK;
-  }
-  trimming->query = cosign_ask(core, trimming->asks, trimming->count);
-  if (trimming->query == 0) {
-    end_run(core, trimming, STATUS_OK, "the parent can't be asked now");
-  } else {
-    trimming->phase = TRIM_ASKED;
-  }
-  return STATUS_OK;
-}
-
 static void next_round(struct core *core, struct trimming *trimming)
 {
   if (trimming->last) {
@@ -186,6 +160,48 @@ static enum status run_dry(struct core *core, struct trimming *trimming)
   }
   store_read_end(txn);
   return status;
+}
+
+/* With the next transaction, or without one. */
+static void go_on(struct core *core, struct trimming *trimming)
+{
+  if (trimming->rule.dry) {
+    core->broken = core->broken || run_dry(core, trimming) != STATUS_OK;
+    next_round(core, trimming);
+  } else {
+    trimming->phase = TRIM_APPLY;
+    core_wake(core);
+  }
+}
+
+static enum status step_find(struct core *core, struct trimming *trimming,
+                             const struct store_txn *txn)
+{
+  arena_reset(&trimming->arena);
+  memset(trimming->holder_counts, 0, sizeof(trimming->holder_counts));
+  enum status status =
+      store_trim_find(txn, &trimming->rule, &trimming->cursor, &trimming->arena, trimming->asks,
+                      &trimming->count, &trimming->last, &trimming->result);
+  if (status != STATUS_OK) {
+    return status;
+  }
+  if (trimming->count == 0) {
+    if (trimming->last) {
+      end_run(core, trimming, STATUS_OK, "");
+    }
+    return STATUS_OK;
+  }
+  if (!store_trim_needs_word(core->store)) {
+    go_on(core, trimming);
+    return STATUS_OK;
+  }
+  trimming->query = cosign_ask(core, trimming->asks, trimming->count);
+  if (trimming->query == 0) {
+    end_run(core, trimming, STATUS_OK, "the parent can't be asked now");
+  } else {
+    trimming->phase = TRIM_ASKED;
+  }
+  return STATUS_OK;
 }
 
 /* Keeps a cosignature that verifies, of one who stands above us now. */
@@ -234,11 +250,8 @@ void trim_answered(struct core *core, uint64_t id, const struct cosign_said *sai
       trimming->result.stay_unproven += trimming->asks[i].want_count;
     }
     end_run(core, trimming, STATUS_OK, "fewer than two above said that they hold it");
-  } else if (trimming->rule.dry) {
-    core->broken = core->broken || run_dry(core, trimming) != STATUS_OK;
-    next_round(core, trimming);
   } else {
-    trimming->phase = TRIM_APPLY;
+    go_on(core, trimming);
   }
   core_wake(core);
 }

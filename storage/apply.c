@@ -198,6 +198,8 @@ static enum status commit_join(struct apply *apply)
     status = commit_value_put(txn, apply->log, &after, apply->value.certificate,
                               apply->value.arrived_at, apply->value.flags & COMMIT_TRIMMED, frame);
   if (status == STATUS_OK)
+    status = backed_lower(txn, apply->log, after.header.seq);
+  if (status == STATUS_OK)
     status = plan_begin(txn);
   arrival.slot = log_slot(txn->store, apply->log);
   arrival.commit = &after;

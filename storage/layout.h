@@ -73,6 +73,8 @@ const char *layout_table_name(enum table table);
 #define META_ROOT "root"
 /* Followed by the subject's octets: its history is wanted back. */
 #define META_HISTORY "history."
+/* Followed by a log's number, u32: a confirmed backup holds it up to there, u64. */
+#define META_BACKED "backed."
 
 /* Sequence numbers in refs and outbox entries take 6 octets. */
 #define SEQ_MAX ((1ULL << 48) - 1)

@@ -31,8 +31,10 @@ struct log_slot {
   struct wall_ms arrived_at;
   uint64_t floor; /* commits up to here were let go; 0: none */
   struct hash floor_id;
-  uint64_t pin;      /* nothing below it waits in an outbox; 0: not known, so anything may */
-  uint64_t pin_next; /* the same, of the walk over the outboxes under way */
+  uint64_t pin;        /* nothing below it waits in an outbox; 0: not known, so anything may */
+  uint64_t backed;     /* a confirmed backup holds all up to here */
+  uint64_t backed_max; /* ... and one begun since can hold no more than this; 0: none was begun */
+  uint64_t pin_next;   /* the same, of the walk over the outboxes under way */
 };
 
 struct certificate_slot {
@@ -368,6 +370,11 @@ MUST_USE enum status record_hide(const struct record *record, uint64_t positions
 MUST_USE enum status commit_replace(const struct store_txn *txn, const struct commit *commit,
                                     const struct bytes_view *records, struct arena *arena,
                                     struct commit *out);
+
+/* ---- backed.c ---- */
+MUST_USE enum status backed_load(const struct store_txn *txn);
+/* A commit at that place shows more than before. */
+MUST_USE enum status backed_lower(struct store_txn *txn, uint32_t log, uint64_t seq);
 
 /* ---- history.c ---- */
 /* Somebody new is concerned by a subject of which something was let go. */

@@ -263,6 +263,8 @@ static enum status mirrors_load(struct store *store, const struct store_txn *txn
   if (status == STATUS_OK)
     status = floors_load(txn);
   if (status == STATUS_OK)
+    status = backed_load(txn);
+  if (status == STATUS_OK)
     status = outbox_load(txn);
   if (status == STATUS_OK)
     status = counters_load(txn);

@@ -41,8 +41,11 @@ static bool holder_counts(const struct trim *trim, size_t place, unsigned index,
 
 static bool enough_hold(const struct trim *trim, unsigned index, unsigned see)
 {
+  const struct store *store = trim->txn->store;
   unsigned count = 0;
 
+  if (!store->has_parent)
+    return trim->ask->seq <= log_slot(store, trim->ask->log)->backed;
   for (size_t i = 0; i < trim->holder_count; i++)
     count += holder_counts(trim, i, index, see);
   return count >= TRIM_HOLDERS_NEEDED;
@@ -153,7 +156,8 @@ static bool commit_may_go(const struct trim *trim)
   uint64_t floor = after_dry ? trim->result->dry_floor : slot->floor;
   size_t tiers = 0;
 
-  if (commit->header.seq >= slot->seq || commit->header.seq > floor + 1 || trim->left)
+  if (!trim->txn->store->has_parent || commit->header.seq >= slot->seq ||
+      commit->header.seq > floor + 1 || trim->left)
     return false;
   for (size_t i = 0; i < trim->holder_count; i++) {
     bool again = false;
@@ -224,6 +228,11 @@ enum status store_trim_apply(struct store_txn *txn, const struct trim_rule *rule
   if (status != STATUS_OK && txn->failed == STATUS_OK && !rule->dry)
     txn->failed = status;
   return status;
+}
+
+bool store_trim_needs_word(const struct store *store)
+{
+  return store->has_parent;
 }
 
 /* Every item asked for is here as a value, and no other was let go. */

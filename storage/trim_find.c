@@ -32,9 +32,10 @@ static bool look_is_full(const struct look *look)
 }
 
 /* What of one record is asked for; `*left` when a value stays all the same. */
-static enum status want_make(struct look *look, const struct record *record, struct trim_want *want,
-                             bool *any, bool *left)
+static enum status want_make(struct look *look, const struct record *record, uint64_t seq,
+                             struct trim_want *want, bool *any, bool *left)
 {
+  const struct log_slot *slot = log_slot(look->txn->store, look->log);
   struct bytes_view rest = record->items_octets;
   uint8_t *see = arena_alloc(look->arena, record->item_count);
   struct item item;
@@ -49,7 +50,7 @@ static enum status want_make(struct look *look, const struct record *record, str
     look->result->stay_open++;
   for (unsigned i = 0; record_item_next(&rest, &item); i++) {
     bool enough = item.shown && !trim_kind_stays(record->header.kind) &&
-                  trim_above_count(look->txn->store, item.see) >= TRIM_HOLDERS_NEEDED;
+                  trim_may_go(look->txn->store, slot, seq, item.see);
     if (item.shown && !enough)
       look->result->stay_few++;
     if (enough && rests)
@@ -77,7 +78,7 @@ static enum status commit_open(struct look *look, uint64_t seq, const struct com
   look->opened++;
   for (size_t i = 0; status == STATUS_OK && i < commit->shown_count; i++) {
     wants[i].index = (uint8_t)commit->indexes[i];
-    status = want_make(look, &commit->records[i], &wants[i], &any, &left);
+    status = want_make(look, &commit->records[i], seq, &wants[i], &any, &left);
   }
   if (status != STATUS_OK || (!any && (left || !at_front)))
     return status;
@@ -118,7 +119,7 @@ static enum status commit_look(struct look *look, uint64_t seq, struct bytes_vie
   }
   *step = LOOK_ON;
   empty = value.shown_count == 0 || (value.flags & COMMIT_EMPTY);
-  at_front = seq <= look->front + 1 && seq < slot->seq;
+  at_front = look->txn->store->has_parent && seq <= look->front + 1 && seq < slot->seq;
   if (empty && !at_front)
     return STATUS_OK;
   return commit_open(look, seq, &value, at_front);
@@ -172,7 +173,7 @@ enum status store_trim_find(const struct store_txn *txn, const struct trim_rule 
   *done = false;
   *count = 0;
   /* Nothing above could hold it, or some child has not been given its history yet. */
-  if (trim_above_count(txn->store, SEE_ALL) < TRIM_HOLDERS_NEEDED ||
+  if ((txn->store->has_parent && trim_above_count(txn->store, SEE_ALL) < TRIM_HOLDERS_NEEDED) ||
       txn->store->counters.backfilling > 0)
     *done = true;
   else if (status == STATUS_OK)

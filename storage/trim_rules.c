@@ -38,6 +38,12 @@ bool trim_kind_stays(struct bytes_view kind)
          (kind_begins(kind, "node.") && !bytes_view_equal(kind, bytes_view_text("node.certify")));
 }
 
+bool trim_may_go(const struct store *store, const struct log_slot *slot, uint64_t seq, unsigned see)
+{
+  return store->has_parent ? trim_above_count(store, see) >= TRIM_HOLDERS_NEEDED
+                           : seq <= slot->backed;
+}
+
 enum status trim_subject_rests(const struct store_txn *txn, const struct subject *subject,
                                struct wall_ms before, bool *rests)
 {

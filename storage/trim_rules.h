@@ -9,6 +9,9 @@
 /* Whether everybody on the way from us up to `top`, `top` included, may see such an item: only
  * then did it get there. */
 bool trim_way_sees(const struct store *store, unsigned see, const struct address *top);
+/* Whether it may go from here at all: two above may see it, or a backup holds it. */
+bool trim_may_go(const struct store *store, const struct log_slot *slot, uint64_t seq,
+                 unsigned see);
 /* How many above us may see it. */
 unsigned trim_above_count(const struct store *store, unsigned see);
 /* Policy, and what is said of nodes, is needed whatever its age; certificates are kept by

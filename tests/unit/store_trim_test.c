@@ -494,6 +494,63 @@ static void test_abort(void **state)
   assert_int_equal(findings_count(tree->grid, true), 0);
 }
 
+static void backup(struct tree *tree, bool late)
+{
+  uint64_t *seqs = NULL;
+  uint32_t count = 0;
+  assert_ok(store_backup_heads(tree->district->store, &seqs, &count));
+  if (late) {
+    (void)report(tree, TIER_DISTRICT, 0);
+    ship_up(tree);
+  }
+  struct store_txn *txn = txn_begin(&tree->world, tree->district);
+  assert_ok(store_backup_confirm(txn, seqs, count));
+  assert_ok(store_commit(txn));
+  free(seqs);
+}
+
+static void test_district_by_backup(void **state)
+{
+  struct tree *tree = *state;
+  struct subject subject = report(tree, TIER_DISTRICT, 0);
+  ship_up(tree);
+  assert_false(store_trim_needs_word(tree->district->store));
+  assert_true(store_trim_needs_word(tree->street->store));
+  struct trim_result result = trim_all(&tree->world, tree->district, NULL, 0, later(tree), false);
+  assert_int_equal(result.items, 0);
+  /* What comes while the copy is made is not in it. */
+  backup(tree, true);
+  actor_reopen(&tree->world, tree->district);
+  result = trim_all(&tree->world, tree->district, NULL, 0, later(tree), true);
+  assert_int_equal(result.items, 1);
+  result = trim_all(&tree->world, tree->district, NULL, 0, later(tree), false);
+  assert_int_equal(result.items, 1);
+  assert_int_equal(result.commits, 0);
+  assert_int_equal(subject_count(&tree->world, tree->district, &subject).records, 1);
+  assert_int_equal(subject_count(&tree->world, tree->district, &subject).items_shown, 0);
+  /* The district's word then no longer counts for those below. */
+  assert_int_equal(grid_trim(tree, false).items, 2);
+}
+
+/* More of a commit that a backup holds comes later: the backup doesn't hold that. */
+static void test_backup_and_more(void **state)
+{
+  struct tree *tree = *state;
+  struct subject near = report(tree, TIER_COMMUNITY, 0);
+  (void)report(tree, TIER_DISTRICT, 0);
+  ship_up(tree);
+  backup(tree, false);
+  struct say say = {.kind = "case.escalate", .subject = &near, .gen = 2, .up = TIER_DISTRICT};
+  actor_say(&tree->world, tree->grid, LANE_NORMAL, &say, 1);
+  ship_up(tree);
+  assert_int_equal(subject_count(&tree->world, tree->district, &near).items_shown, 2);
+  struct trim_result result = trim_all(&tree->world, tree->district, NULL, 0, later(tree), false);
+  assert_int_equal(result.items, 0);
+  backup(tree, false);
+  result = trim_all(&tree->world, tree->district, NULL, 0, later(tree), false);
+  assert_int_equal(result.items, 3);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -508,6 +565,8 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_resend_after, setup, teardown),
       cmocka_unit_test_setup_teardown(test_parent_begins_at_floor, setup, teardown),
       cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_district_by_backup, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_backup_and_more, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,16 @@ MUST_USE enum status store_trim_holds(const struct store_txn *txn, const struct 
                                       uint16_t neighbour, bool *held,
                                       uint8_t shown[COMMIT_BITMAP_SIZE], size_t *octets);
 
+/* The district has nobody above it: values go there that a confirmed backup holds, and commits
+ * never go whole. False there; then store_trim_apply is called without holders. */
+bool store_trim_needs_word(const struct store *store);
+/* For the thread that writes, before a backup is begun: how far each log goes (log n at n - 1). To
+ * be given to store_backup_confirm once the copy has been read back and found good; what changed
+ * meanwhile doesn't count. The caller frees `*seqs`. STATUS_NO_MEMORY. */
+MUST_USE enum status store_backup_heads(struct store *store, uint64_t **seqs, uint32_t *count);
+MUST_USE enum status store_backup_confirm(struct store_txn *txn, const uint64_t *seqs,
+                                          uint32_t count);
+
 /* Nothing goes that still waits in an outbox. Which logs that concerns is found by walks over all
  * outboxes in pieces of `entries_max`, for the thread that writes, each in a reader's transaction
  * of its own; `*done` when a walk is complete, and what it found counts. */
