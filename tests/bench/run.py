@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from bench import endurance  # noqa: E402
 from bench.pipeline import SETTINGS, Pipeline, children_memory  # noqa: E402
 from harness.tree import Failure, Tree, find_binaries  # noqa: E402
 
@@ -29,10 +30,15 @@ def arguments():
     parser.add_argument("--records", type=int, help="records of one round (default 200000)")
     parser.add_argument("--children", type=int, metavar="N",
                         help="how many children to measure the memory of (default 500, quick 0)")
+    parser.add_argument("--endurance", action="store_true",
+                        help="instead: how a backlog (--records, default 1000000, quick 100000) "
+                        "behind a cut link drains, and what is urgent meanwhile")
     parser.add_argument("--dir", help="where the stores go; a disk, not memory")
     parser.add_argument("--json", action="store_true", help="the figures as JSON, at the end")
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 5)
+    if options.endurance:
+        options.records = options.records or (100000 if options.quick else 1000000)
     options.records = options.records or (50000 if options.quick else 200000)
     if options.children is None:
         options.children = 0 if options.quick else 500
@@ -157,11 +163,22 @@ def print_figures(figures, machine):
         print(f"  {name:<44} {value:>20,.0f}{ratio}")
 
 
+def run_endurance(options, base):
+    with Tree(base / "tree", settings=SETTINGS) as tree:
+        figures = endurance.measure(tree, options.records, say)
+    endurance.print_figures(figures)
+    if options.json:
+        print(json.dumps(figures))
+    return 0 if endurance.passed(figures) else 1
+
+
 def main():
     options = arguments()
     base, kind = directory_of(options)
     try:
         say(f"stores in {base} ({kind})")
+        if options.endurance:
+            return run_endurance(options, base)
         rounds, latency, catch_up = measure(options, base)
         children = None
         if options.children:
