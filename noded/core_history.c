@@ -216,8 +216,9 @@ void history_tick(struct core *core, struct mono_ms now)
 
 int64_t history_deadline(const struct core *core)
 {
-  return core->histories == NULL || core->histories->importing ? INT64_MAX
-                                                               : core->histories->due.ms;
+  const struct histories *histories = core->histories;
+  bool idle = histories == NULL || histories->importing || core->config->parent_url == NULL;
+  return idle ? INT64_MAX : histories->due.ms;
 }
 
 void history_wake(struct core *core)

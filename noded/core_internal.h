@@ -89,6 +89,7 @@ struct core {
 
   struct cosigning *cosigning; /* core_cosign.c */
   struct trimming *trimming;   /* core_trim.c */
+  uint64_t short_histories;    /* ... as last told */
 
   struct histories *histories; /* core_history.c */
 

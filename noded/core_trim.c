@@ -284,18 +284,22 @@ enum status trim_run(struct core *core, struct store_txn *txn)
   return status;
 }
 
-void trim_finish(struct core *core, enum status status)
+static void tell_short(struct core *core)
 {
-  struct trimming *trimming = core->trimming;
-  uint64_t before = trimming == NULL ? 0 : trimming->figures.short_histories;
   uint64_t now = store_trim_short_histories(core->store);
-  if (now != before && trimming_of(core) != NULL) {
-    struct log_field fields[] = {log_uint("cases", now - before)};
-    core->trimming->figures.short_histories = now;
+  if (now != core->short_histories) {
+    struct log_field fields[] = {log_uint("cases", now - core->short_histories)};
+    core->short_histories = now;
     log_write(LOG_WARN, "history_trimmed", fields, 1);
     history_wake(core);
   }
-  if (status != STATUS_OK || !trim_waits(core)) {
+}
+
+void trim_finish(struct core *core, enum status status)
+{
+  struct trimming *trimming = core->trimming;
+  tell_short(core);
+  if (status != STATUS_OK || trimming == NULL || trimming->phase != TRIM_APPLY) {
     return;
   }
   trimming->figures.items += trimming->result.items - trimming->before.items;

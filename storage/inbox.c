@@ -66,9 +66,9 @@ enum status store_inbox_each(const struct store_txn *txn, uint64_t after, size_t
     entry.number = be64_get(walk.key.data);
     ref = layout_ref_read(walk.value.data);
     status = held_record_read(txn, &ref, arena, &entry.record);
-    if (status == STATUS_CORRUPT && ref_is_gone(txn, &ref))
-      status = STATUS_OK;
-    else if (status != STATUS_OK || !visit(context, &entry))
+    if (status == STATUS_CORRUPT && !ref_is_gone(txn, &ref))
+      break;
+    if (status != STATUS_CORRUPT && (status != STATUS_OK || !visit(context, &entry)))
       break;
     status = db_walk_next(&walk);
   }
