@@ -7,8 +7,8 @@
 
 #define LOOK_HEADS_MAX 4096
 #define LOOK_OPEN_MAX 64
-#define LOOK_WANTS_MAX (24 * 1024) /* octets of what is asked for in one call, at the least */
-#define WANT_OCTETS 6              /* of a record, beside its items */
+#define LOOK_WANTS_MAX (8 * 1024) /* octets of what is asked for in one call, at the least */
+#define WANT_OCTETS 6             /* of a record, beside its items */
 
 struct look {
   const struct store_txn *txn;
