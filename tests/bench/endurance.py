@@ -1,5 +1,6 @@
 """scripts/bench --endurance: a large backlog waits behind a cut link; when the link is back it
 drains, and what is urgent and new must not wait for it."""
+import os
 import threading
 import time
 
@@ -149,7 +150,8 @@ def print_figures(figures):
 
 
 def passed(figures):
-    if figures["urgent_p99_ms"] > URGENT_P99_MAX_MS:
+    """What is urgent must not starve; under a sanitizer times say nothing."""
+    if not os.environ.get("NODED_SANITIZED") and figures["urgent_p99_ms"] > URGENT_P99_MAX_MS:
         print(f"MISSED: p99 of urgent records above {URGENT_P99_MAX_MS} ms")
         return False
     return True
