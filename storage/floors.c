@@ -132,7 +132,7 @@ enum status commit_remove(struct store_txn *txn, uint32_t log, const struct comm
   slot = log_slot(txn->store, log);
   slot->commits--;
   pthread_mutex_unlock(&txn->store->logs_lock);
-  if (commit->header.seq == slot->floor + 1)
+  if (log_flows_up(txn->store, slot) && commit->header.seq == slot->floor + 1)
     status = floor_move(txn, commit, log, holders, holder_count);
   return status;
 }

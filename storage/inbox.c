@@ -16,9 +16,9 @@ enum status inbox_put(struct store_txn *txn, const struct ref *ref)
 static bool ref_is_gone(const struct store_txn *txn, const struct ref *ref)
 {
   struct commit_value value;
-  struct log_floor floor;
+  struct log_head head;
 
-  return store_floor_get(txn, ref->log, &floor) == STATUS_OK && ref->seq <= floor.seq &&
+  return log_get(txn, ref->log, &head) == STATUS_OK && (!head.gapless || ref->seq <= head.floor) &&
          commit_value_get(txn, ref->log, ref->seq, &value) == STATUS_NOT_FOUND;
 }
 

@@ -156,8 +156,8 @@ static bool commit_may_go(const struct trim *trim)
   uint64_t floor = after_dry ? trim->result->dry_floor : slot->floor;
   size_t tiers = 0;
 
-  if (!trim->txn->store->has_parent || commit->header.seq >= slot->seq ||
-      commit->header.seq > floor + 1 || trim->left)
+  if (trim->left || !trim_place_may_go(trim->txn->store, slot, commit->header.seq, floor,
+                                       commit->shown_count == commit->header.count))
     return false;
   for (size_t i = 0; i < trim->holder_count; i++) {
     bool again = false;

@@ -119,7 +119,8 @@ static enum status commit_look(struct look *look, uint64_t seq, struct bytes_vie
   }
   *step = LOOK_ON;
   empty = value.shown_count == 0 || (value.flags & COMMIT_EMPTY);
-  at_front = look->txn->store->has_parent && seq <= look->front + 1 && seq < slot->seq;
+  at_front =
+      trim_place_may_go(look->txn->store, slot, seq, look->front, value.flags & COMMIT_ALL_SHOWN);
   if (empty && !at_front)
     return STATUS_OK;
   return commit_open(look, seq, &value, at_front);

@@ -25,6 +25,14 @@ unsigned trim_above_count(const struct store *store, unsigned see)
   return count;
 }
 
+bool trim_place_may_go(const struct store *store, const struct log_slot *slot, uint64_t seq,
+                       uint64_t floor, bool all_shown)
+{
+  if (!store->has_parent || seq >= slot->seq)
+    return false;
+  return !log_flows_up(store, slot) || (all_shown && seq <= floor + 1);
+}
+
 static bool kind_begins(struct bytes_view kind, const char *prefix)
 {
   size_t size = strlen(prefix);

@@ -12,6 +12,12 @@ bool trim_way_sees(const struct store *store, unsigned see, const struct address
 /* Whether it may go from here at all: two above may see it, or a backup holds it. */
 bool trim_may_go(const struct store *store, const struct log_slot *slot, uint64_t seq,
                  unsigned see);
+/* Whether a commit of which nothing is left may go whole. A log that must be gapless here goes from
+ * its start, and only commits that showed all of their records: what is shown of them later would
+ * pass for what was let go. Of other logs any may go; what is shown later is taken in as new. The
+ * last of a log stays. */
+bool trim_place_may_go(const struct store *store, const struct log_slot *slot, uint64_t seq,
+                       uint64_t floor, bool all_shown);
 /* How many above us may see it. */
 unsigned trim_above_count(const struct store *store, unsigned see);
 /* Policy, and what is said of nodes, is needed whatever its age; certificates are kept by

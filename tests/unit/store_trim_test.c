@@ -551,6 +551,27 @@ static void test_backup_and_more(void **state)
   assert_int_equal(result.items, 3);
 }
 
+/* A commit that was withheld here may still be shown when its case widens: it doesn't go. */
+static void test_withheld_stays(void **state)
+{
+  struct tree *tree = *state;
+  struct actor *above[] = {tree->street, tree->district};
+  struct subject own = report(tree, TIER_NONE, 0);
+  for (size_t i = 0; i < 3; i++) {
+    (void)report(tree, TIER_DISTRICT, 0);
+  }
+  ship_up(tree);
+  assert_int_equal(subject_count(&tree->world, tree->community, &own).records, 0);
+  struct trim_result result = trim_all(&tree->world, tree->community, above, 2, later(tree), false);
+  assert_int_equal(result.items, 3);
+  assert_int_equal(result.commits, 0);
+  struct say say = {.kind = "case.escalate", .subject = &own, .gen = 2, .up = TIER_COMMUNITY};
+  actor_say(&tree->world, tree->grid, LANE_NORMAL, &say, 1);
+  ship_up(tree);
+  assert_int_equal(subject_count(&tree->world, tree->community, &own).records, 2);
+  assert_int_equal(subject_count(&tree->world, tree->community, &own).items_shown, 2);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -565,6 +586,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_resend_after, setup, teardown),
       cmocka_unit_test_setup_teardown(test_parent_begins_at_floor, setup, teardown),
       cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_withheld_stays, setup, teardown),
       cmocka_unit_test_setup_teardown(test_district_by_backup, setup, teardown),
       cmocka_unit_test_setup_teardown(test_backup_and_more, setup, teardown),
   };
