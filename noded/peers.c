@@ -14,6 +14,7 @@
 #define TAKE_EVENTS_MAX 128
 #define REKEY_MS (3600 * 1000)
 
+#define SILENT_MAX 256    /* connections that have not said anything yet, or too late */
 #define ADMITTED_A_TURN 8 /* handshakes begun, so that links that stand are not kept waiting */
 #define URGENT_RETRY_MAX_MS 2000 /* between dials while something urgent waits for the parent */
 
@@ -637,7 +638,8 @@ enum status peers_new(struct core *core, struct peers **out, char *reason)
   transport_settings_default(&settings);
   admission_init(&peers->admission, core->config->handshakes_max, core->config->admit_per_second);
   settings.connections_max = core->config->children_max + 1;
-  settings.pending_max = admission_line_limit(&peers->admission) + core->config->handshakes_max;
+  settings.pending_max =
+      admission_line_limit(&peers->admission) + core->config->handshakes_max + SILENT_MAX;
   settings.frame = on_frame;
   settings.result_free = free_result;
   randombytes_buf(peers->static_secret, sizeof(peers->static_secret));

@@ -19,6 +19,7 @@ SCENARIOS = {
     "stop": ("stop_test.py", "StopTest.test_stop", True),
     "clock": ("clock_test.py", "ClockTest.test_clock", True),
     "urgent": ("storm_test.py", "StormTest.test_urgent_first", True),
+    "crowd": ("storm_test.py", "StormTest.test_crowd", True),
     "disk": ("disk_test.py", "DiskTest", False),
     "storm": ("storm_test.py", "StormTest.test_storm", False),
     "kill": ("kill_test.py", "KillTest.test_kill", False),

@@ -11,6 +11,7 @@ from common import FULL, SANITIZED, AdminGone, FaultTest, draft, main
 CHILDREN = 2000 if FULL else 100 if SANITIZED else 500
 PACE = 100  # limits.admit_per_second, as it is unless configured
 AT_ONCE = 32
+CROWD, CROWD_PACE = 120, 10
 URGENT_MAX_S = 5.0
 AWAY_S = 14  # then pauses are 6 to 13 s
 URGENT_DIAL_S = 3.0  # peers.c says 2
@@ -84,6 +85,28 @@ class StormTest(FaultTest):
         linked_s = self.timed(child.linked, "the child is back")
         self.tell(linked_s=linked_s)
         self.assertLess(linked_s, URGENT_DIAL_S)
+
+    def test_crowd(self):
+        """More than the line holds: some are turned away, and get in by their own pauses."""
+        parent = self.tree.add("d", settings={
+            "limits": {"handshakes": 4, "admit_per_second": CROWD_PACE}})
+        self.tree.build()
+        storm = Storm(parent, CROWD)
+        self.addCleanup(storm.process.kill)
+        storm.blow()
+        figures = storm.figures()
+        self.assertEqual((figures["linked"], figures["timeouts"]), (CROWD, 0), figures)
+        lines = self.admitted(parent)
+        turned_away = sum(line[4] for line in lines)
+        self.tell(children=CROWD, turned_away=turned_away, dials=figures["dials"],
+                  all_linked_s=figures["took_ms"] / 1000)
+        self.assertGreaterEqual(turned_away, CROWD - CROWD_PACE * 8 - 4 - 1)
+        self.assertEqual(turned_away, figures["closed"])
+        self.assertEqual(figures["dials"], CROWD + figures["closed"])
+        self.assertLessEqual(max(line[1] for line in lines), 4)
+        self.assertLessEqual(max(line[2] for line in lines), CROWD_PACE * 8)
+        self.assertGreater(figures["took_ms"] / 1000, (CROWD - 4) / CROWD_PACE - 1, "no pace")
+        self.assertEqual(storm.close(), 0)
 
     def test_storm(self):
         parent = self.tree.add("d")
