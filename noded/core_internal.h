@@ -144,6 +144,8 @@ void load_heads(struct core *core, const struct repl_effect *effect);
 void load_plan(struct core *core, const struct repl_effect *effect);
 /* Heads of this node's own logs, for idle. */
 void load_own_heads(struct core *core, struct idle_head heads[LANE_COUNT]);
+/* From where a log of which `refused->seq` was refused is wanted again. */
+void load_refused(const struct core *core, const struct log_id *id, struct repl_refused *refused);
 /* Fills a new repl node from the store. */
 MUST_USE enum status load_node(struct core *core, char *reason);
 

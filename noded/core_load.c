@@ -289,16 +289,27 @@ static bool add_certificate(void *context, const struct certificate *certificate
   return true;
 }
 
+/* After its head where the log has to be gapless, unless what was refused was a further showing of
+ * what is held: then there. */
+void load_refused(const struct core *core, const struct log_id *id, struct repl_refused *refused)
+{
+  struct log_head head;
+  bool known = store_log_find(core->store, id, &head);
+  bool next = known && head.gapless && refused->seq > head.seq;
+  refused->again = known && !next;
+  refused->want_seq = next ? head.seq + 1 : known ? refused->seq : 1;
+}
+
 static bool add_quarantined(void *context, const struct quarantine_entry *entry)
 {
   struct core *core = context;
-  struct log_name log = {entry->log.origin, entry->log.store, entry->log.lane};
-  struct log_head head;
-  uint64_t seq = entry->seq;
-  if (store_log_find(core->store, &entry->log, &head) && head.gapless) {
-    seq = head.seq + 1;
-  }
-  repl_node_add_quarantined(core->node, entry->neighbour, &log, seq);
+  struct repl_refused refused = {
+      .log = {entry->log.origin, entry->log.store, entry->log.lane},
+      .seq = entry->seq,
+      .verdict = entry->verdict,
+  };
+  load_refused(core, &entry->log, &refused);
+  repl_node_add_quarantined(core->node, entry->neighbour, &refused);
   return true;
 }
 

@@ -104,17 +104,6 @@ static struct log_id log_id_of(const struct commit_header *header)
   return (struct log_id){header->origin, header->store, header->lane};
 }
 
-/* Where a log that was refused must go on: after its head where it has to be gapless. */
-static uint64_t want_seq(const struct core *core, const struct log_id *id, uint64_t seq)
-{
-  struct log_head head;
-  bool known = store_log_find(core->store, id, &head);
-  if (known && head.gapless) {
-    return head.seq + 1;
-  }
-  return known ? seq : 1;
-}
-
 static enum status refuse(struct core *core, struct store_txn *txn, struct pending *pending,
                           const struct message_commit *item)
 {
@@ -138,7 +127,7 @@ static enum status refuse(struct core *core, struct store_txn *txn, struct pendi
   refused->log = (struct log_name){header->origin, header->store, header->lane};
   refused->seq = header->seq;
   refused->verdict = item->verdict;
-  refused->want_seq = want_seq(core, &id, header->seq);
+  load_refused(core, &id, refused);
   return store_quarantine_put(txn, pending->effect.neighbour, &id, header->seq, item->verdict,
                               item->commit.octets);
 }

@@ -158,12 +158,19 @@ static size_t count_quarantined(const struct repl_node *node, uint16_t neighbour
   return count;
 }
 
+/* One entry a log: from the first place that was refused to the last. */
 static struct quarantined *add_quarantined(struct repl_node *node, uint16_t neighbour,
-                                           const struct log_name *log, uint64_t want_seq)
+                                           const struct repl_refused *refused)
 {
-  struct quarantined *entry = find_quarantined(node, neighbour, log);
-  if (entry != NULL || count_quarantined(node, neighbour) >= REPL_QUARANTINED_MAX) {
+  struct quarantined *entry = find_quarantined(node, neighbour, &refused->log);
+  if (entry != NULL) {
+    entry->want_seq = refused->want_seq < entry->want_seq ? refused->want_seq : entry->want_seq;
+    entry->last_seq = refused->seq > entry->last_seq ? refused->seq : entry->last_seq;
+    entry->again = entry->again || refused->again;
     return entry;
+  }
+  if (count_quarantined(node, neighbour) >= REPL_QUARANTINED_MAX) {
+    return NULL;
   }
   if (node->quarantined_count == node->quarantined_capacity) {
     size_t capacity = node->quarantined_capacity == 0 ? 16 : node->quarantined_capacity * 2;
@@ -175,14 +182,18 @@ static struct quarantined *add_quarantined(struct repl_node *node, uint16_t neig
     node->quarantined_capacity = capacity;
   }
   entry = &node->quarantined[node->quarantined_count++];
-  *entry = (struct quarantined){.neighbour = neighbour, .log = *log, .want_seq = want_seq};
+  *entry = (struct quarantined){.neighbour = neighbour,
+                                .log = refused->log,
+                                .want_seq = refused->want_seq,
+                                .last_seq = refused->seq,
+                                .again = refused->again};
   return entry;
 }
 
 void repl_node_add_quarantined(struct repl_node *node, uint16_t neighbour,
-                               const struct log_name *log, uint64_t want_seq)
+                               const struct repl_refused *refused)
 {
-  (void)add_quarantined(node, neighbour, log, want_seq);
+  (void)add_quarantined(node, neighbour, refused);
 }
 
 static void want_log(struct link *link, const struct quarantined *entry, struct step *step)
@@ -194,12 +205,11 @@ static void want_log(struct link *link, const struct quarantined *entry, struct 
 void node_note_refused(struct repl_node *node, uint16_t neighbour,
                        const struct repl_refused *refused, struct step *step)
 {
-  struct quarantined *entry = add_quarantined(node, neighbour, &refused->log, refused->want_seq);
+  struct quarantined *entry = add_quarantined(node, neighbour, refused);
   struct link *link = link_of(node, neighbour);
   if (entry == NULL || link == NULL || link->state != LINK_UP) {
     return;
   }
-  entry->want_seq = refused->want_seq;
   /* A hole is asked for at once, but once a connection: what stays missing is not there. The same
    * goes where the certificate has come while the refusal was being made durable. */
   bool helps = refused->verdict == VERDICT_GAP ||
@@ -211,11 +221,18 @@ void node_note_refused(struct repl_node *node, uint16_t neighbour,
   }
 }
 
+/* What is asked for again comes in order. A later place makes good what was refused only where
+ * the log has to be gapless and what was refused was not a further showing of what is held. */
 void node_forget_refused(struct repl_node *node, uint16_t neighbour, const struct log_name *log,
                          uint64_t seq)
 {
   struct quarantined *entry = find_quarantined(node, neighbour, log);
-  if (entry != NULL && seq >= entry->want_seq) {
+  if (entry == NULL || seq < entry->want_seq) {
+    return;
+  }
+  if (seq < entry->last_seq) {
+    entry->want_seq = seq + 1;
+  } else if (seq == entry->last_seq || !entry->again) {
     *entry = node->quarantined[--node->quarantined_count];
   }
 }

@@ -28,7 +28,9 @@ struct certificate_table {
 struct quarantined {
   uint16_t neighbour;
   struct log_name log;
-  uint64_t want_seq;
+  uint64_t want_seq;          /* from here on it is asked for again */
+  uint64_t last_seq;          /* highest that was refused */
+  bool again;                 /* as in struct repl_refused */
   uint32_t wanted_generation; /* connection in which a gap was asked for */
 };
 

@@ -227,7 +227,7 @@ static enum status apply_judged(struct apply *apply)
   status = apply->held ? commit_join(apply) : commit_take(apply);
   if (status == STATUS_OK && apply->out->verdict == VERDICT_OK)
     status = quarantine_passed(apply->txn, log_slot(apply->txn->store, apply->log),
-                               apply->commit->header.seq, apply->gapless);
+                               apply->commit->header.seq);
   return status;
 }
 

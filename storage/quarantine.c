@@ -143,10 +143,11 @@ enum status store_quarantine_drop(struct store_txn *txn, uint32_t number)
   return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
 }
 
-/* The log goes on: what was refused at or before that place has been made good, except a fork,
- * which stays for people to see. In a sparse log only the very place counts. */
+/* What was refused has been made good at its very place (a further showing of what was held is not
+ * made good by what comes after it) or has been let go; except a fork, which stays for people to
+ * see. */
 static enum status entry_passed(struct store_txn *txn, uint16_t neighbour,
-                                const struct log_slot *slot, uint64_t seq, bool gapless)
+                                const struct log_slot *slot, uint64_t seq)
 {
   struct quarantine_value value;
   uint8_t key[QUARANTINE_KEY_SIZE];
@@ -156,25 +157,24 @@ static enum status entry_passed(struct store_txn *txn, uint16_t neighbour,
   status = value_get(txn, key, &value);
   if (status == STATUS_NOT_FOUND)
     return STATUS_OK;
-  if (status != STATUS_OK || value.verdict == VERDICT_FORK || value.seq > seq ||
-      (value.seq < seq && !gapless))
+  if (status != STATUS_OK || value.verdict == VERDICT_FORK ||
+      (value.seq != seq && value.seq > slot->floor))
     return status;
   return entry_drop(txn, key, value.number);
 }
 
-enum status quarantine_passed(struct store_txn *txn, const struct log_slot *slot, uint64_t seq,
-                              bool gapless)
+enum status quarantine_passed(struct store_txn *txn, const struct log_slot *slot, uint64_t seq)
 {
   enum status status = STATUS_OK;
 
   if (txn->store->counters.quarantined == 0)
     return STATUS_OK;
   if (slot->direction != NEIGHBOUR_NONE)
-    status = entry_passed(txn, slot->direction, slot, seq, gapless);
+    status = entry_passed(txn, slot->direction, slot, seq);
   if (status == STATUS_OK && slot->direction != NEIGHBOUR_PARENT)
-    status = entry_passed(txn, NEIGHBOUR_PARENT, slot, seq, gapless);
+    status = entry_passed(txn, NEIGHBOUR_PARENT, slot, seq);
   if (status == STATUS_OK)
-    status = entry_passed(txn, NEIGHBOUR_NONE, slot, seq, gapless);
+    status = entry_passed(txn, NEIGHBOUR_NONE, slot, seq);
   return status;
 }
 

@@ -499,7 +499,7 @@ MUST_USE enum status commit_shown_to(const struct store_txn *txn, uint32_t log,
 MUST_USE enum status inbox_put(struct store_txn *txn, const struct ref *ref);
 /* ---- quarantine.c ---- */
 MUST_USE enum status quarantine_passed(struct store_txn *txn, const struct log_slot *slot,
-                                       uint64_t seq, bool gapless);
+                                       uint64_t seq);
 /* ---- subjects.c ---- */
 /* The record stands in the arena. */
 MUST_USE enum status held_record_read(const struct store_txn *txn, const struct ref *ref,

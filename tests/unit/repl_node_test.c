@@ -351,7 +351,8 @@ static void test_quarantine_at_start(void **state)
   tree_open(&tree, "at start", true);
   struct kept_commit *commit = commit_of(tree.child, LANE_BULK);
   struct log_name name = name_of(&commit->header);
-  repl_node_add_quarantined(tree.node->node, 2, &name, 1);
+  struct repl_refused refused = {.log = name, .seq = 1, .want_seq = 1};
+  repl_node_add_quarantined(tree.node->node, 2, &refused);
   conn_up(tree.down);
   puppet_hello(tree.child, ROLE_CHILD);
   world_run(&tree.world, 20);

@@ -463,7 +463,8 @@ static void test_replay_takes_turns(void **state)
   assert_int_equal(node_holds(pair.parent, pair.child, LANE_NORMAL), 60);
   struct log_name name = {pair.child->key, pair.child->store, LANE_NORMAL};
   struct repl_event retry = {.type = REPL_RETRY, .neighbour = 2};
-  repl_node_add_quarantined(pair.parent->node, 2, &name, 1);
+  struct repl_refused refused = {.log = name, .seq = 1, .want_seq = 1};
+  repl_node_add_quarantined(pair.parent->node, 2, &refused);
   node_event(pair.parent, &retry); /* 900 KB again: 9 s */
   world_run(&pair.world, 500);
   say_many(pair.child, LANE_NORMAL, 1, 300);

@@ -330,7 +330,7 @@ static inline void apply_commits(struct world_node *node, const struct repl_effe
     const struct kept_log *log = log_find(node, &name);
     struct repl_refused *entry = &refused[(*refused_count)++];
     *entry = (struct repl_refused){name, item->commit.header.seq, item->verdict,
-                                   log == NULL ? 1 : log->count + 1};
+                                   log == NULL ? 1 : log->count + 1, false};
     node->refused = realloc(node->refused, (node->refused_count + 1) * sizeof(*node->refused));
     assert_non_null(node->refused);
     node->refused[node->refused_count++] = *entry;

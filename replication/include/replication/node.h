@@ -38,6 +38,14 @@ void repl_settings_default(struct repl_settings *settings);
 MUST_USE enum status repl_node_new(const struct repl_settings *settings, struct repl_node **out);
 void repl_node_free(struct repl_node *node);
 
+struct repl_refused {
+  struct log_name log;
+  uint64_t seq;
+  enum verdict verdict;
+  uint64_t want_seq; /* where the log must go on */
+  bool again;        /* of a place that may be held: that the log goes on does not make it good */
+};
+
 /* Filling at start, from the store. Certificates come issuers first, the root's at the very
  * beginning; they are judged like those from a link: VERDICT_OK, VERDICT_BAD_CHAIN, ... */
 MUST_USE enum verdict repl_node_add_certificate(struct repl_node *node, struct bytes_view octets);
@@ -50,7 +58,7 @@ const struct certificate *repl_node_certificate_of_key(const struct repl_node *n
 /* Walks all certificates, issuers first: index from 0; NULL at the end. */
 const struct certificate *repl_node_certificate_at(const struct repl_node *node, size_t index);
 void repl_node_add_quarantined(struct repl_node *node, uint16_t neighbour,
-                               const struct log_name *log, uint64_t want_seq);
+                               const struct repl_refused *refused);
 
 /* ---- events ---- */
 enum repl_event_type {
@@ -111,13 +119,6 @@ struct repl_planned {
   size_t count;
   const struct repl_replay *replays;
   struct link_cursor cursors[LANE_COUNT]; /* ends of our outbox, read with the plan */
-};
-
-struct repl_refused {
-  struct log_name log;
-  uint64_t seq;
-  enum verdict verdict;
-  uint64_t want_seq; /* where the log must go on */
 };
 
 struct repl_persisted {
