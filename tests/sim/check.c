@@ -290,7 +290,8 @@ static void look_at(struct world *world, uint32_t index, struct holding *holding
  * old one and nobody below it holds. */
 static bool may_lack(const struct world *world, const struct model_record *record, uint32_t node)
 {
-  return world->nodes[node].lost && record->writer == node;
+  return world->model.subjects[record->subject].loose ||
+         (world->nodes[node].lost && record->writer == node);
 }
 
 static void check_record(struct world *world, size_t number, const bool *reads,
@@ -324,6 +325,12 @@ static void check_model(struct world *world, const struct holding *holdings)
 {
   bool full[SIM_NODES_MAX];
   bool reads[SIM_NODES_MAX];
+  for (size_t i = 0; i < world->model.count; i++) {
+    const struct model_record *record = &world->model.records[i];
+    if (record->by_lost && record->subject != SIM_NONE) {
+      world->model.subjects[record->subject].loose = true;
+    }
+  }
   for (uint32_t subject = 0; subject < world->model.subject_count && !world->failed; subject++) {
     model_audience(world, subject, full, reads);
     for (size_t i = 0; i < world->model.count; i++) {
@@ -404,6 +411,9 @@ static void check_link(struct world *world, const struct sim_node *child)
   if (row == NULL) {
     world_fail(world, "%s is not known to its parent", child->address.text);
     return;
+  }
+  if (child->lost || parent->lost) {
+    return; /* what the lost device wrote itself does not come back, nor who saw by it */
   }
   check_direction(world, child, NEIGHBOUR_PARENT, parent, true);
   check_direction(world, parent, row->number, child, false);

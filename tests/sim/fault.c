@@ -167,6 +167,7 @@ static void inject_clock(struct world *world)
                                : 0;
   int64_t drift = random_between(&world->random, -20000, 20000);
   node_clock_set(node, offset, drift);
+  world->clocks_wrong = true;
   world_trace(world, "clock of %u: %lld ms, %lld ppm", node->index, (long long)offset,
               (long long)drift);
   node_schedule(node, world->now_us);
@@ -196,7 +197,9 @@ static void inject(struct world *world, uint32_t fault, uint64_t pause_us)
   if (world->healed) {
     return;
   }
-  world->fault_counts[fault]++;
+  if (fault != FAULT_JOIN && fault != FAULT_REPLACE && fault != FAULT_FORGE) {
+    fault_count(world, fault); /* the others count when they come to it */
+  }
   actions[fault](world);
   world_after(world, world->now_us + (int64_t)random_below(&world->random, 2 * pause_us), inject,
               fault, pause_us);

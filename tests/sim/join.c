@@ -100,6 +100,7 @@ void join_one(struct world *world)
     struct sim_node *node = &world->nodes[i];
     if (!node->joined && !node->joining && world->nodes[node->parent].joined &&
         may_certify(world, node->parent)) {
+      fault_count(world, FAULT_JOIN);
       ask_parent(world, node);
       return;
     }
@@ -114,31 +115,57 @@ static int remove_one(const char *path, const struct stat *about, int type, stru
   return remove(path);
 }
 
-/* What only the lost device held is lost with it; what its parent holds must come through. */
+/* What only the lost device held is lost with it; what its parent may see and holds must come
+ * through. */
 static void forgive(struct world *world, const struct sim_node *node)
 {
+  bool full[SIM_NODES_MAX];
+  bool reads[SIM_NODES_MAX];
   const struct core *above = world->nodes[node->parent].core;
   for (size_t i = 0; i < world->model.count; i++) {
     struct model_record *record = &world->model.records[i];
-    if (record->writer != node->index || record->state != WRITE_ACKED) {
-      continue;
-    }
+    record->exists = record->state == WRITE_ACKED;
+  }
+  for (size_t i = 0; i < world->model.count; i++) {
+    struct model_record *record = &world->model.records[i];
     struct log_head head;
     struct log_id id = {node->identity.key, record->store, record->lane};
-    if (!store_log_find(above->store, &id, &head) || head.seq < record->seq) {
+    if (record->writer != node->index || record->state == WRITE_REFUSED) {
+      continue;
+    }
+    record->by_lost = true;
+    if (record->subject != SIM_NONE) {
+      model_audience(world, record->subject, full, reads);
+    }
+    if (record->state != WRITE_ACKED || record->subject == SIM_NONE || !reads[node->parent] ||
+        !store_log_find(above->store, &id, &head) || head.seq < record->seq) {
       record->state = WRITE_LOST;
     }
   }
+}
+
+/* One loss on a path at a time: what its parent holds must not be lost with that. */
+static bool is_alone(const struct world *world, uint32_t node)
+{
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    const struct sim_node *other = &world->nodes[i];
+    if (other->lost && (address_within(&other->address, &world->nodes[node].address) ||
+                        address_within(&world->nodes[node].address, &other->address))) {
+      return false;
+    }
+  }
+  return true;
 }
 
 void join_replace(struct world *world)
 {
   uint32_t at = 1 + (uint32_t)random_below(&world->random, world->node_count - 1);
   struct sim_node *node = &world->nodes[at];
-  if (!node->joined || node->joining || node->lost || !may_certify(world, node->parent)) {
+  if (!node->joined || node->joining || !is_alone(world, at) || !may_certify(world, node->parent)) {
     return;
   }
   world_trace(world, "device of %s is lost", node->address.text);
+  fault_count(world, FAULT_REPLACE);
   node_crash(world, at, true);
   forgive(world, node);
   nftw(node->path, remove_one, 8, FTW_DEPTH | FTW_PHYS);

@@ -204,8 +204,7 @@ int main(int count, char **words)
 {
   struct options options = {.from = 1, .count = 1};
   char directory[64];
-  options.settings.fault_mask =
-      ((1u << FAULT_COUNT) - 1) & ~(1u << FAULT_REPLACE | 1u << FAULT_RESTORE | 1u << FAULT_FORGE);
+  options.settings.fault_mask = ((1u << FAULT_COUNT) - 1) & ~(1u << FAULT_RESTORE);
   if (count > 1 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0)) {
     usage(stdout);
     return 0;

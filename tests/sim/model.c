@@ -34,7 +34,7 @@ uint32_t model_subject_add(struct world *world, const struct subject *id, uint32
     model->subjects = realloc(model->subjects, model->subject_capacity * sizeof(*model->subjects));
     CHECK(model->subjects != NULL);
   }
-  model->subjects[model->subject_count++] = (struct model_subject){*id, founder};
+  model->subjects[model->subject_count++] = (struct model_subject){*id, founder, false};
   return (uint32_t)model->subject_count - 1;
 }
 

@@ -163,7 +163,8 @@ struct model_record {
   uint8_t item_count;
   uint8_t see[MODEL_ITEMS_MAX];
   enum write_state state;
-  bool exists; /* some node holds it: found by the last look */
+  bool by_lost; /* written by a device that is lost */
+  bool exists;  /* some node holds it: found by the last look */
   struct store_id store;
   uint64_t seq;
   uint64_t hlc;
@@ -173,6 +174,7 @@ struct model_record {
 struct model_subject {
   struct subject id;
   uint32_t founder;
+  bool loose; /* some of it was lost with a device: not all need have what is left */
 };
 struct model {
   struct model_record *records;
@@ -247,6 +249,7 @@ struct world {
   uint64_t urgent_checked;
   unsigned quiet_looks;
   uint64_t quiet_taken;
+  bool clocks_wrong;
   bool hostile; /* somebody sends what must be refused */
   uint8_t root_secret[64];
   struct bytes root_certificate;
