@@ -203,7 +203,6 @@ static enum status commit_join(struct apply *apply)
     status = plan_begin(txn);
   arrival.slot = log_slot(txn->store, apply->log);
   arrival.commit = &after;
-  arrival.back = apply->value.flags & COMMIT_TRIMMED;
   if (status == STATUS_OK)
     status = route_records(txn, &arrival);
   if (status == STATUS_OK)

@@ -572,6 +572,32 @@ static void test_withheld_stays(void **state)
   assert_int_equal(subject_count(&tree->world, tree->community, &own).items_shown, 2);
 }
 
+/* More of a commit of which something was let go: it is new here, and goes up like any other. */
+static void test_more_of_a_trimmed_commit(void **state)
+{
+  struct tree *tree = *state;
+  struct world *world = &tree->world;
+  struct actor *above[] = {tree->street, tree->district};
+  struct subject known;
+  struct subject own;
+  struct say says[] = {
+      {.subject = &known, .found = true, .up = TIER_DISTRICT},
+      {.subject = &own, .found = true, .up = TIER_NONE},
+  };
+  actor_say(world, tree->grid, LANE_NORMAL, says, 2);
+  (void)report(tree, TIER_DISTRICT, 0);
+  ship_up(tree);
+  assert_int_equal(trim_all(world, tree->community, above, 2, later(tree), false).items, 2);
+  struct say say = {.kind = "case.escalate", .subject = &own, .gen = 2, .up = TIER_DISTRICT};
+  /* What widens the case comes before what founded it. */
+  struct bytes_view octets = actor_say(world, tree->grid, LANE_NORMAL, &say, 1);
+  assert_int_equal(actor_take(world, tree->community, octets).records_marked, 1);
+  ship_up(tree);
+  assert_int_equal(subject_count(world, tree->community, &own).items_shown, 2);
+  assert_int_equal(subject_count(world, tree->street, &own).items_shown, 2);
+  assert_int_equal(subject_count(world, tree->district, &own).items_shown, 2);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -587,6 +613,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_parent_begins_at_floor, setup, teardown),
       cmocka_unit_test_setup_teardown(test_abort, setup, teardown),
       cmocka_unit_test_setup_teardown(test_withheld_stays, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_more_of_a_trimmed_commit, setup, teardown),
       cmocka_unit_test_setup_teardown(test_district_by_backup, setup, teardown),
       cmocka_unit_test_setup_teardown(test_backup_and_more, setup, teardown),
   };
