@@ -82,10 +82,24 @@ void check_urgent_later(struct world *world, size_t number)
 
 /* ---- quiet ---- */
 
+/* The parent's end of the link: a child may not know yet that its parent is another device. */
+static bool is_known_above(const struct sim_node *node)
+{
+  if (node->parent == SIM_NONE) {
+    return true;
+  }
+  const struct core *above = node->world->nodes[node->parent].core;
+  const struct neighbour *row =
+      above == NULL ? NULL : store_neighbour_find(above->store, &node->address);
+  struct core_link_figures figures;
+  return row != NULL && core_get_link(above, row->number, &figures) && figures.connected;
+}
+
 static bool is_level(const struct sim_node *node)
 {
   const struct core *core = node->core;
-  if (core == NULL || core->backfill || core->append_first != NULL || core->pending_count > 0) {
+  if (core == NULL || !is_known_above(node) || core->backfill || core->append_first != NULL ||
+      core->pending_count > 0) {
     return false;
   }
   for (uint16_t number = 1; number <= store_neighbour_count(core->store); number++) {
@@ -280,6 +294,33 @@ static void look_at(struct world *world, uint32_t index, struct holding *holding
       store_subject_each(scan.txn, NULL, false, take_subject, &scan) != STATUS_OK) {
     world_fail(world, "%s can't list its subjects", scan.node->address.text);
   }
+  store_read_end(scan.txn);
+  arena_close(&arena);
+}
+
+static bool keep_record(void *context, const struct held_record *held)
+{
+  struct scan *scan = context;
+  size_t number = number_of(scan, held);
+  if (number != SIZE_MAX && scan->world->model.records[number].state == WRITE_LOST) {
+    scan->world->model.records[number].state = scan->world->model.records[number].was;
+  }
+  return true;
+}
+
+static bool keep_subject(void *context, const struct subject_info *info)
+{
+  struct scan *scan = context;
+  return store_subject_records(scan->txn, &info->subject, scan->arena, keep_record, scan) ==
+         STATUS_OK;
+}
+
+void check_kept(struct world *world, uint32_t index)
+{
+  struct arena arena = {0};
+  struct scan scan = {.world = world, .node = &world->nodes[index], .arena = &arena};
+  CHECK(store_read_begin(scan.node->core->store, &scan.txn) == STATUS_OK);
+  CHECK(store_subject_each(scan.txn, NULL, false, keep_subject, &scan) == STATUS_OK);
   store_read_end(scan.txn);
   arena_close(&arena);
 }

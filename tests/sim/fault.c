@@ -190,6 +190,7 @@ static inject_action *const actions[FAULT_COUNT] = {
     [FAULT_CLOCK] = inject_clock,
     [FAULT_JOIN] = join_one,
     [FAULT_REPLACE] = join_replace,
+    [FAULT_FORGE] = forge_one,
 };
 
 static void inject(struct world *world, uint32_t fault, uint64_t pause_us)

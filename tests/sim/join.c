@@ -115,33 +115,18 @@ static int remove_one(const char *path, const struct stat *about, int type, stru
   return remove(path);
 }
 
-/* What only the lost device held is lost with it; what its parent may see and holds must come
- * through. */
+/* What only the lost device held is lost with it; what its parent shows must come through. */
 static void forgive(struct world *world, const struct sim_node *node)
 {
-  bool full[SIM_NODES_MAX];
-  bool reads[SIM_NODES_MAX];
-  const struct core *above = world->nodes[node->parent].core;
   for (size_t i = 0; i < world->model.count; i++) {
     struct model_record *record = &world->model.records[i];
-    record->exists = record->state == WRITE_ACKED;
-  }
-  for (size_t i = 0; i < world->model.count; i++) {
-    struct model_record *record = &world->model.records[i];
-    struct log_head head;
-    struct log_id id = {node->identity.key, record->store, record->lane};
-    if (record->writer != node->index || record->state == WRITE_REFUSED) {
-      continue;
-    }
-    record->by_lost = true;
-    if (record->subject != SIM_NONE) {
-      model_audience(world, record->subject, full, reads);
-    }
-    if (record->state != WRITE_ACKED || record->subject == SIM_NONE || !reads[node->parent] ||
-        !store_log_find(above->store, &id, &head) || head.seq < record->seq) {
+    if (record->writer == node->index && record->state != WRITE_REFUSED) {
+      record->by_lost = true;
+      record->was = record->state;
       record->state = WRITE_LOST;
     }
   }
+  check_kept(world, node->parent);
 }
 
 /* One loss on a path at a time: what its parent holds must not be lost with that. */

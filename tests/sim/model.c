@@ -125,7 +125,8 @@ void model_audience(const struct world *world, uint32_t subject, bool *full, boo
     grew = false;
     for (size_t i = 0; i < world->model.count; i++) {
       const struct model_record *record = &world->model.records[i];
-      if (record->exists && record->subject == subject && full[record->writer]) {
+      bool counts = record->exists || record->by_lost; /* of a lost device: it may have */
+      if (counts && record->subject == subject && full[record->writer]) {
         grew = add_up(world, record, full) || grew;
         grew = add_down(world, record, full, tops) || grew;
       }

@@ -2,13 +2,15 @@
 """Runs the simulator over many seeds, several processes at once, and sums up.
 
 usage: run.py [--seeds N] [--from S] [--seed S] [--trace] [--nodes N] [--fault NAME]
-              [--check-replay] [--jobs N] [--quiet] [--known]
+              [--check-replay] [--jobs N] [--quiet] [--known] [--planted [NAME]]
   --seeds N        how many seeds (default 300), from --from on (default 1)
   --seed S         that one alone; with --trace each step of it
   --nodes N        trees of N nodes instead of a size by the seed
   --fault NAME     that kind of fault alone; `sim --help` lists them
   --check-replay   each seed twice: both runs must give the same trace
   --known          the seeds that once showed a fault of the product (seeds.txt), before the others
+  --planted [NAME] programs with one bug planted each (planted/*.txt): each must be caught within
+                   1,000 seeds
 Exits 1 when a seed failed; its last events and the command that replays it are printed.
 """
 import argparse
@@ -18,6 +20,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = pathlib.Path(__file__).resolve().parent
 CHUNK = 10  # seeds a process takes at once
@@ -35,6 +38,7 @@ def arguments():
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument("--known", action="store_true")
+    parser.add_argument("--planted", nargs="?", const="*")
     parser.add_argument("--check-replay", action="store_true")
     return parser.parse_args()
 
@@ -124,8 +128,38 @@ def run_all(jobs, limit):
     return 1 if total.failed() else 0
 
 
+PLANTED_SEEDS_MAX = 1000
+
+
+def catch(name):
+    """The first seed that shows the planted bug, and what it shows; None when there is none."""
+    words = [str(program().parent / f"sim-{name}"), "--quiet", "--until-failure",
+             "--seeds", str(PLANTED_SEEDS_MAX)]
+    output = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            check=False).stdout
+    found = re.search(r"^seed (\d+) failed: (.*)$", output, re.MULTILINE)
+    if found:
+        return int(found.group(1)), found.group(2)
+    check = re.search(r"check failed: .*", output)
+    return (0, check.group(0)) if check else None
+
+
+def run_planted(pattern, limit):
+    names = sorted(path.stem for path in (HERE / "planted").glob(f"{pattern}.txt"))
+    missed = 0
+    with ThreadPoolExecutor(limit) as pool:
+        for name, caught in zip(names, pool.map(catch, names)):
+            missed += caught is None
+            print(f"{name:24} " + (f"seed {caught[0]:4}: {caught[1]}" if caught
+                                   else f"NOT caught in {PLANTED_SEEDS_MAX} seeds"), flush=True)
+    print(f"{len(names)} planted, {missed} not caught")
+    return 1 if missed or not names else 0
+
+
 def main():
     options = arguments()
+    if options.planted:
+        return run_planted(options.planted, options.jobs)
     if options.seed is not None:
         return subprocess.run([*common(options), "--seed", str(options.seed)],
                               check=False).returncode

@@ -163,8 +163,9 @@ struct model_record {
   uint8_t item_count;
   uint8_t see[MODEL_ITEMS_MAX];
   enum write_state state;
-  bool by_lost; /* written by a device that is lost */
-  bool exists;  /* some node holds it: found by the last look */
+  enum write_state was; /* before its device was lost */
+  bool by_lost;         /* written by a device that is lost */
+  bool exists;          /* some node holds it: found by the last look */
   struct store_id store;
   uint64_t seq;
   uint64_t hlc;
@@ -204,6 +205,10 @@ void fault_count(struct world *world, enum sim_fault fault);
 void join_one(struct world *world);
 void join_replace(struct world *world);
 void join_rest(struct world *world);
+/* A child sends its parent what must be refused. */
+void forge_one(struct world *world);
+/* What that node shows of lost devices is not lost. */
+void check_kept(struct world *world, uint32_t index);
 void check_urgent_later(struct world *world, size_t number);
 bool check_is_quiet(struct world *world);
 /* After a restart: what was acknowledged is still there. */
