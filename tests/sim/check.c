@@ -55,8 +55,10 @@ static void check_urgent(struct world *world, uint32_t who, uint64_t number)
   struct log_id id = {node->identity.key, record->store, LANE_URGENT};
   struct core_link_figures figures;
   int64_t calm_us = record->at_us - 60 * SIM_SECOND;
-  if (node->core == NULL || parent->core == NULL || node->trouble_us > calm_us ||
-      parent->trouble_us > calm_us || world->links[who].disturbed_us > calm_us ||
+  /* By a wrong clock the parent may refuse it; that is looked at in the end. */
+  if (node->core == NULL || parent->core == NULL || parent->wall_offset_ms != 0 ||
+      node->trouble_us > calm_us || parent->trouble_us > calm_us ||
+      world->links[who].disturbed_us > calm_us ||
       !core_get_link(node->core, NEIGHBOUR_PARENT, &figures) || !figures.connected) {
     return;
   }
