@@ -9,7 +9,7 @@
 
 static const struct ctl_command *const tables[] = {
     ctl_commands_setup, ctl_commands_node,       ctl_commands_write,  ctl_commands_case,
-    ctl_commands_log,   ctl_commands_quarantine, ctl_commands_import,
+    ctl_commands_log,   ctl_commands_quarantine, ctl_commands_import, ctl_commands_backup,
 };
 
 const struct ctl_command *ctl_command_at(size_t i)

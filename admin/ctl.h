@@ -89,6 +89,7 @@ extern const struct ctl_command ctl_commands_case[];
 extern const struct ctl_command ctl_commands_log[];
 extern const struct ctl_command ctl_commands_quarantine[];
 extern const struct ctl_command ctl_commands_import[];
+extern const struct ctl_command ctl_commands_backup[];
 
 /* All of nodectl. `ctl` gives view.out, view.now_ms and err; the rest is filled in. */
 enum ctl_exit ctl_main(struct ctl *ctl, int argc, char **argv);

@@ -14,6 +14,7 @@
 
 static const struct command commands[] = {
     {"append", command_append_args, COMMAND_ON_CORE, command_append_run},
+    {"backup", command_backup_args, COMMAND_ON_CORE, command_backup_run},
     {"case", command_case_args, COMMAND_ON_CORE, command_case_run},
     {"cases", command_cases_args, COMMAND_ON_CORE, command_cases_run},
     {"certify", command_certify_args, COMMAND_ON_CORE, command_certify_run},

@@ -7,6 +7,9 @@
 /* command_append.c */
 bool command_append_args(struct command_call *call, struct reader *args);
 void command_append_run(struct command_call *call);
+/* command_backup.c */
+bool command_backup_args(struct command_call *call, struct reader *args);
+void command_backup_run(struct command_call *call);
 /* command_cases.c */
 bool command_case_args(struct command_call *call, struct reader *args);
 void command_case_run(struct command_call *call);

@@ -155,6 +155,22 @@ struct core_trim {
 };
 void core_trim(struct core *core, struct core_trim *trim);
 
+/* A backup is begun (how far each log goes is noted), and confirmed once the copy was read back and
+ * found good: then it counts for trimming, and as the last one. */
+struct core_backup {
+  uint64_t *seqs; /* the core's until confirmed or dropped */
+  uint32_t count;
+  int64_t at_ms; /* filled */
+  uint64_t octets;
+  void (*done)(struct core *core, struct core_backup *backup, enum status status);
+  struct core_backup *next; /* the core's */
+};
+MUST_USE enum status core_backup_begin(struct core *core, struct core_backup *backup);
+void core_backup_confirm(struct core *core, struct core_backup *backup);
+void core_backup_drop(struct core_backup *backup);
+/* The node's directory; any thread. */
+const char *core_directory(const struct core *core);
+
 /* Figures of trimming since the start. */
 struct core_trim_figures {
   bool configured;

@@ -87,6 +87,8 @@ struct core {
   struct core_import *import_last;
   struct core_retry *drop_first;
 
+  struct core_backup *backup_first; /* core_backup.c: to be confirmed */
+
   struct cosigning *cosigning; /* core_cosign.c */
   struct trimming *trimming;   /* core_trim.c */
   uint64_t short_histories;    /* ... as last told */
@@ -135,6 +137,11 @@ void bundle_queue(struct core *core);
 MUST_USE enum status bundle_run(struct core *core, struct store_txn *txn);
 void bundle_finish(struct core *core, enum status status);
 bool bundle_waits(const struct core *core);
+
+/* core_backup.c */
+bool backup_waits(const struct core *core);
+MUST_USE enum status backup_run(struct core *core, struct store_txn *txn);
+void backup_finish(struct core *core, enum status status);
 
 /* core_load.c: effects that read. */
 void load_outbox(struct core *core, const struct repl_effect *effect);

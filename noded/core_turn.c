@@ -203,6 +203,7 @@ void core_restart(struct core *core, enum status status)
   txn_drop_pending(core);
   append_finish(core, status);
   bundle_finish(core, status);
+  backup_finish(core, status);
   trim_close(core);
   history_close(core);
   cosign_close(core);
@@ -228,6 +229,7 @@ void core_release(struct core *core)
   txn_drop_pending(core);
   append_close(core);
   bundle_finish(core, STATUS_CLOSED);
+  backup_finish(core, STATUS_CLOSED);
   trim_close(core);
   history_close(core);
   cosign_close(core);

@@ -94,7 +94,7 @@ bool txn_is_due(const struct core *core, struct mono_ms now)
 {
   return core->pending_count > 0 || append_waits(core) || bundle_waits(core) || core->backfill ||
          trim_waits(core) || core->drop_neighbour != 0 || history_waits(core) ||
-         (core->lazy_waits && core->lazy_at.ms <= now.ms);
+         backup_waits(core) || (core->lazy_waits && core->lazy_at.ms <= now.ms);
 }
 
 /* ---- within the transaction ---- */
@@ -283,6 +283,9 @@ static enum status apply_all(struct core *core, struct store_txn *txn)
     status = bundle_run(core, txn);
   }
   if (status == STATUS_OK) {
+    status = backup_run(core, txn);
+  }
+  if (status == STATUS_OK) {
     status = append_run(core, txn);
   }
   if (status == STATUS_OK && core->backfill) {
@@ -441,5 +444,6 @@ void txn_run(struct core *core)
   tell_outboxes(core);
   append_finish(core, STATUS_OK);
   bundle_finish(core, STATUS_OK);
+  backup_finish(core, STATUS_OK);
   trim_finish(core, STATUS_OK);
 }

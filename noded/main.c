@@ -19,6 +19,7 @@
 #include "noded/identity.h"
 #include "noded/log.h"
 #include "noded/reload.h"
+#include "noded/restore.h"
 
 #define DRAIN_POLL_MS 10
 #define EXPIRY_WARN_SECONDS (30LL * 24 * 3600)
@@ -36,6 +37,7 @@ struct options {
   char config[4096];
   const char *directory; /* NULL: where the config stands */
   bool check;
+  struct restore_options restore; /* of which a NULL backup: none is asked for */
 };
 
 struct daemon {
@@ -60,6 +62,8 @@ static const char usage[] =
     "                  else /var/lib/noded)\n"
     "  --config FILE   its configuration (default: DIR/noded.yaml)\n"
     "  --check-config  read the configuration, say what is wrong with it, and end\n"
+    "  --restore BACKUP [--drill] [--replace] [--json]\n"
+    "                  put a backup in place of the store, and end (nodectl restore)\n"
     "  --version       print the version and end\n"
     "  --help          print this and end\n"
     "\n"
@@ -68,13 +72,42 @@ static const char usage[] =
     "certificates missing or refused.\n"
     "Signals: TERM and INT end it cleanly, HUP reads log.format and log.level again.\n";
 
+static void take_restore(struct restore_options *restore, int option)
+{
+  restore->drill = restore->drill || option == 'D';
+  restore->replace = restore->replace || option == 'R';
+  restore->json = restore->json || option == 'j';
+  if (option == 'r') {
+    restore->backup = optarg;
+  }
+}
+
+static bool paths_take(struct options *options, const char *file, int *code)
+{
+  if (options->directory == NULL && file == NULL) {
+    const char *named = getenv("NODED_DIR");
+    options->directory = named != NULL && named[0] != 0 ? named : "/var/lib/noded";
+  }
+  int size = file != NULL ? snprintf(options->config, sizeof(options->config), "%s", file)
+                          : snprintf(options->config, sizeof(options->config), "%s/noded.yaml",
+                                     options->directory);
+  if (size < 0 || (size_t)size >= sizeof(options->config)) {
+    fputs("noded: the path is too long\n", stderr);
+    *code = EXIT_USAGE;
+    return false;
+  }
+  return true;
+}
+
 /* False when the process is to end with *code. */
 static bool options_read(int argc, char **argv, struct options *options, int *code)
 {
   static const struct option known[] = {
       {"dir", required_argument, NULL, 'd'},    {"config", required_argument, NULL, 'c'},
       {"check-config", no_argument, NULL, 'n'}, {"version", no_argument, NULL, 'v'},
-      {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+      {"help", no_argument, NULL, 'h'},         {"restore", required_argument, NULL, 'r'},
+      {"drill", no_argument, NULL, 'D'},        {"replace", no_argument, NULL, 'R'},
+      {"json", no_argument, NULL, 'j'},         {NULL, 0, NULL, 0},
   };
   const char *file = NULL;
   int option = 0;
@@ -90,6 +123,12 @@ static bool options_read(int argc, char **argv, struct options *options, int *co
       break;
     case 'n':
       options->check = true;
+      break;
+    case 'r':
+    case 'D':
+    case 'R':
+    case 'j':
+      take_restore(&options->restore, option);
       break;
     case 'v':
       printf("noded %s\n", NODED_VERSION);
@@ -108,19 +147,7 @@ static bool options_read(int argc, char **argv, struct options *options, int *co
     *code = EXIT_USAGE;
     return false;
   }
-  if (options->directory == NULL && file == NULL) {
-    const char *named = getenv("NODED_DIR");
-    options->directory = named != NULL && named[0] != 0 ? named : "/var/lib/noded";
-  }
-  int size = file != NULL ? snprintf(options->config, sizeof(options->config), "%s", file)
-                          : snprintf(options->config, sizeof(options->config), "%s/noded.yaml",
-                                     options->directory);
-  if (size < 0 || (size_t)size >= sizeof(options->config)) {
-    fputs("noded: the path is too long\n", stderr);
-    *code = EXIT_USAGE;
-    return false;
-  }
-  return true;
+  return paths_take(options, file, code);
 }
 
 /* Small memory matters more here than the last bit of allocation speed, and huge pages would blow
@@ -344,6 +371,11 @@ int main(int argc, char **argv)
   if (sodium_init() < 0) {
     fputs("noded: libsodium can't be started\n", stderr);
     return EXIT_FAULT;
+  }
+  if (daemon.options.restore.backup != NULL) {
+    daemon.options.restore.config = daemon.options.config;
+    daemon.options.restore.directory = daemon.options.directory;
+    return restore_run(&daemon.options.restore, stdout, stderr) ? EXIT_DONE : EXIT_FAULT;
   }
   if (!load(&daemon, &code)) {
     config_close(&daemon.config);

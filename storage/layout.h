@@ -76,6 +76,9 @@ const char *layout_table_name(enum table table);
 /* Followed by a log's number, u32: a confirmed backup holds it up to there, u64. */
 #define META_BACKED "backed."
 
+/* The id of the store that this one was before it was put back. */
+#define META_PREVIOUS "previous"
+
 /* Sequence numbers in refs and outbox entries take 6 octets. */
 #define SEQ_MAX ((1ULL << 48) - 1)
 
