@@ -132,6 +132,13 @@ static void fill_header(const struct core *core, unsigned lane, struct commit_he
   if (store_log_find(core->store, &id, &head)) {
     header->seq = head.seq + 1;
     header->prev = head.commit_id;
+    return;
+  }
+  /* The first of a store that was put back goes on from what was written before it (DESIGN
+   * section 3, `prev`). */
+  id.store = core->previous;
+  if (core->has_previous && store_log_find(core->store, &id, &head)) {
+    header->prev = head.commit_id;
   }
 }
 

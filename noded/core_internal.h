@@ -51,6 +51,8 @@ struct core {
   uint64_t records_stored;
   struct arena arena; /* of one turn */
   struct core_figures figures;
+  bool has_previous; /* the store was put back: what it was before */
+  struct store_id previous;
   bool room;
   bool broken; /* the store failed: start again from it */
   bool stopping;

@@ -8,6 +8,7 @@
 
 #include "noded/core_internal.h"
 #include "noded/log.h"
+#include "storage/backup.h"
 
 #define HEADS_PAGE 64
 
@@ -372,6 +373,7 @@ enum status load_node(struct core *core, char *reason)
   }
   core->hlc.last = core->hlc_stored = store_meta_get(txn, CORE_COUNTER_HLC);
   core->records_held = core->records_stored = store_meta_get(txn, STORE_COUNTER_RECORDS);
+  core->has_previous = store_previous(txn, &core->previous);
   store_read_end(txn);
   memset(core->told_ends, 0, sizeof(core->told_ends));
   core->backfill = false;

@@ -93,6 +93,78 @@ class BackupTest(TreeTest):
         self.assertIn("--replace", done.stderr)
         nodes[3].start()
 
+    def own_logs(self, node):
+        """Of the node itself, by store."""
+        logs = node.call("log.list")["logs"]
+        return {log["store"]: log for log in logs
+                if log["address"] == node.address and log["lane"] == "normal"}
+
+    def test_restored_grid_goes_on(self):
+        """What it wrote after the backup stands above; what it writes now is a log of a new
+        store, which names the last commit that it knows of the former."""
+        nodes = self.whole_tree()
+        grid = nodes[3]
+        first = {grid.report(f"first {i}") for i in range(5)}
+        self.tree.wait_level()
+        path = self.backup(grid)
+        later = {grid.report(f"later {i}") for i in range(5)}
+        self.tree.wait_level()
+        former = grid.call("status")["store"]
+        grid.stop()
+        done = grid.ctl("--json", "restore", "--replace", str(path))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        store = json.loads(done.stdout)["store"]
+        self.assertNotEqual(store, former)
+        grid.start()
+        self.assertEqual(grid.call("status")["store"], store)
+        self.assertLessEqual(first, grid.subjects())
+        last = self.own_logs(grid)[former]
+        fresh = {grid.report(f"after {i}") for i in range(5)}
+        self.until(lambda: first | later | fresh <= nodes[0].subjects(), "the district has all")
+        self.tree.wait_level()
+        log = self.own_logs(grid)[store]
+        shown = grid.call("log.show", log=log["number"], seq=1)
+        self.assertEqual(shown["prev"], last["id"])
+        for node in nodes[:3]:
+            self.assertTrue(all(case["records"] == 1 for case in node.cases()))
+        self.assertEqual(nodes[2].call("quarantine.list")["entries"], [])
+        self.assert_verified()
+
+    def fill_again(self, which):
+        """Children offer again what a restored parent lost, by themselves, and what had come down
+        from above comes down again."""
+        nodes = self.whole_tree()
+        node, grid = nodes[which], nodes[3]
+        subjects = {grid.report(f"first {i}") for i in range(5)}
+        self.tree.wait_level()
+        path = self.backup(node)
+        subjects |= {grid.report(f"later {i}") for i in range(5)}
+        if which != 0:
+            subjects.add(nodes[0].report("from above", down=["d/s/c/g"]))
+        self.until(lambda: subjects <= nodes[0].subjects(), "the district has all")
+        self.tree.wait_level()
+        node.stop()
+        done = self.restore(node, path, "--replace")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        node.start()
+        self.tree.wait_linked()
+        self.until(lambda: subjects <= node.subjects(), f"{node.address} has all again")
+        subjects.add(grid.report("after"))
+        self.until(lambda: subjects <= nodes[0].subjects(), "it goes on")
+        self.tree.wait_level()
+        for each in nodes:
+            self.assertTrue(all(case["records"] == 1 for case in each.cases()), each)
+        self.assert_verified()
+
+    def test_restored_district(self):
+        self.fill_again(0)
+
+    def test_restored_street(self):
+        self.fill_again(1)
+
+    def test_restored_community(self):
+        self.fill_again(2)
+
     def test_kill_in_the_middle(self):
         """A backup or a restore that is cut off leaves nothing that looks whole, and the next
         one succeeds."""

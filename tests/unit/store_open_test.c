@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "storage/backup.h"
+
 static int setup(void **state)
 {
   struct world *world = test_calloc(1, sizeof(*world));
@@ -42,6 +44,28 @@ static void test_identity_kept(void **state)
   assert_true(address_equal(&identity->address, &actor->address));
   assert_ok(store_read_begin(actor->store, &txn));
   assert_true(store_meta_get(txn, "hlc") == UINT64_MAX);
+  store_read_end(txn);
+}
+
+/* A store that is put back has a new id and knows its former one; all else stays. */
+static void test_renewed(void **state)
+{
+  struct world *world = *state;
+  struct actor *actor = &world->actors[0];
+  struct store_id former;
+  struct store_id fresh = {{1, 2, 3}};
+  struct store_txn *txn;
+  assert_ok(store_read_begin(actor->store, &txn));
+  assert_false(store_previous(txn, &former));
+  store_read_end(txn);
+  assert_ok(store_renew(actor->store, (struct instant){{0}, {0}}, &fresh));
+  assert_memory_equal(&store_identity(actor->store)->store, &fresh, sizeof(fresh));
+  actor_reopen(world, actor);
+  assert_memory_equal(&store_identity(actor->store)->store, &fresh, sizeof(fresh));
+  assert_memory_equal(&store_identity(actor->store)->node, &actor->key, sizeof(actor->key));
+  assert_ok(store_read_begin(actor->store, &txn));
+  assert_true(store_previous(txn, &former));
+  assert_memory_equal(&former, &actor->store_id, sizeof(former));
   store_read_end(txn);
 }
 
@@ -268,6 +292,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_identity_kept, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_renewed, setup, teardown),
       cmocka_unit_test_setup_teardown(test_exists, setup, teardown),
       cmocka_unit_test_setup_teardown(test_nothing_there, setup, teardown),
       cmocka_unit_test_setup_teardown(test_other_node, setup, teardown),

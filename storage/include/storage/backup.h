@@ -9,8 +9,6 @@
 #include "storage/store.h"
 
 /* Counters (store_meta_get). */
-#define STORE_COUNTER_TAKE_BACK "take_back" /* 1: others are to be asked for our own log */
-#define STORE_COUNTER_RESTORED "restored"   /* 1: values wait for the parent's tombstones */
 #define STORE_COUNTER_BACKUP_AT "backup_at" /* ms since 1970 UTC of the last confirmed backup */
 #define STORE_COUNTER_BACKUP_SIZE "backup_size"
 
@@ -19,22 +17,11 @@
 MUST_USE enum status store_copy(const struct store *store, int file);
 
 /* For the thread that writes, outside of a transaction: from here on the store is `fresh`. What
- * it was before is remembered (store_previous), and that others are to be asked for what it wrote.
- * Durable when it returns STATUS_OK; else nothing changed. */
+ * it was before is remembered (store_previous). Durable when it returns STATUS_OK; else nothing
+ * changed. */
 MUST_USE enum status store_renew(struct store *store, struct instant now,
                                  const struct store_id *fresh);
 /* What the store was before the last store_renew; false: nothing. */
 bool store_previous(const struct store_txn *txn, struct store_id *out);
-
-/* Tombstones in order: calls `visit` with each past `after` (leaf and position; NULL: from the
- * first) until it returns false. STATUS_CORRUPT. */
-struct tombstone {
-  struct hash leaf;
-  uint8_t position;
-  struct subject subject;
-};
-MUST_USE enum status store_tombstones_each(
-    const struct store_txn *txn, const struct tombstone *after,
-    bool (*visit)(void *context, const struct tombstone *tombstone), void *context);
 
 #endif
