@@ -150,6 +150,29 @@ void core_get_trim(const struct core *of, struct core_trim_figures *out)
   out->reason = "";
 }
 
+enum status core_backup_begin(struct core *to, struct core_backup *backup)
+{
+  (void)to;
+  (void)backup;
+  return STATUS_BUSY;
+}
+
+void core_backup_confirm(struct core *to, struct core_backup *backup)
+{
+  backup->done(to, backup, STATUS_BUSY);
+}
+
+void core_backup_drop(struct core_backup *backup)
+{
+  (void)backup;
+}
+
+const char *core_directory(const struct core *of)
+{
+  (void)of;
+  return "";
+}
+
 struct store *core_store(struct core *of)
 {
   (void)of;
