@@ -8,28 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum status status_of_errno(int number)
-{
-  switch (number) {
-  case ENOENT:
-  case ENOTDIR:
-    return STATUS_NOT_FOUND;
-  case EEXIST:
-    return STATUS_EXISTS;
-  case EACCES:
-  case EPERM:
-  case EROFS:
-    return STATUS_NOT_ALLOWED;
-  case ENOSPC:
-  case EDQUOT:
-    return STATUS_DISK_FULL;
-  case ENOMEM:
-    return STATUS_NO_MEMORY;
-  default:
-    return STATUS_IO;
-  }
-}
-
 enum status node_file_path(const char *directory, const char *name, char out[PATH_MAX])
 {
   int size = snprintf(out, PATH_MAX, "%s/%s", directory, name);
@@ -73,7 +51,7 @@ enum status node_file_read(const char *path, size_t size_max, struct bytes *out)
   return status;
 }
 
-static enum status write_all(int fd, struct bytes_view octets)
+enum status node_file_put(int fd, struct bytes_view octets)
 {
   while (octets.size > 0) {
     ssize_t wrote = write(fd, octets.data, octets.size);
@@ -84,11 +62,10 @@ static enum status write_all(int fd, struct bytes_view octets)
     octets.data += wrote;
     octets.size -= (size_t)wrote;
   }
-  return fsync(fd) == 0 ? STATUS_OK : status_of_errno(errno);
+  return STATUS_OK;
 }
 
-/* A rename is durable once the directory is. */
-static enum status sync_directory_of(const char *path)
+enum status node_file_sync_directory_of(const char *path)
 {
   char directory[PATH_MAX];
   const char *slash = strrchr(path, '/');
@@ -115,7 +92,9 @@ enum status node_file_write(const char *path, struct bytes_view octets, unsigned
   int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
   if (fd < 0)
     return status_of_errno(errno);
-  enum status status = write_all(fd, octets);
+  enum status status = node_file_put(fd, octets);
+  if (status == STATUS_OK && fsync(fd) != 0)
+    status = status_of_errno(errno);
   if (close(fd) != 0 && status == STATUS_OK)
     status = status_of_errno(errno);
   /* link() fails where the name exists, rename() would replace it. */
@@ -125,7 +104,7 @@ enum status node_file_write(const char *path, struct bytes_view octets, unsigned
     status = status_of_errno(errno);
   if (status != STATUS_OK || !replace)
     unlink(temporary);
-  return status == STATUS_OK ? sync_directory_of(path) : status;
+  return status == STATUS_OK ? node_file_sync_directory_of(path) : status;
 }
 
 enum status node_key_write(const char *path, const uint8_t key[NODE_SECRET_KEY_SIZE])

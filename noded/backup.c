@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/node_files.h"
 #include "storage/backup.h"
 #include "storage/verify.h"
 
@@ -18,8 +19,9 @@ struct backup_file {
   bool needed;
 };
 
-static const struct backup_file files[] = {
-    {"root.cert", 0644, true}, {"chain.cert", 0644, true}, {"noded.yaml", 0600, false}};
+static const struct backup_file files[] = {{NODE_FILE_ROOT_CERTIFICATE, 0644, true},
+                                           {NODE_FILE_CHAIN, 0644, true},
+                                           {NODE_FILE_CONFIG, 0600, false}};
 
 enum status backup_store_check(struct store *store, struct backup_manifest *manifest)
 {
@@ -48,12 +50,12 @@ __attribute__((format(printf, 3, 4))) static enum status explain(char *reason, e
 static enum status files_copy(const struct backup_settings *settings, const char *part,
                               char *reason)
 {
-  char from[4096];
-  char to[4096];
+  char from[PATH_MAX];
+  char to[PATH_MAX];
   enum status status = STATUS_OK;
   for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && status == STATUS_OK; i++) {
-    if (!backup_path(from, settings->directory, files[i].name) ||
-        !backup_path(to, part, files[i].name)) {
+    if (node_file_path(settings->directory, files[i].name, from) != STATUS_OK ||
+        node_file_path(part, files[i].name, to) != STATUS_OK) {
       return explain(reason, STATUS_INVALID_ARGUMENT, "the path is too long");
     }
     status = backup_file_copy(from, to, files[i].mode, NULL, NULL);
@@ -62,7 +64,8 @@ static enum status files_copy(const struct backup_settings *settings, const char
     }
   }
   if (status == STATUS_OK && settings->with_key) {
-    status = backup_path(from, settings->directory, "node.key") && backup_path(to, part, "node.key")
+    status = node_file_path(settings->directory, NODE_FILE_KEY, from) == STATUS_OK &&
+                     node_file_path(part, NODE_FILE_KEY, to) == STATUS_OK
                  ? backup_file_copy(from, to, 0600, NULL, NULL)
                  : STATUS_INVALID_ARGUMENT;
   }
@@ -75,12 +78,12 @@ static enum status files_copy(const struct backup_settings *settings, const char
  * findings is copied all the same, but that copy permits nothing to be let go. */
 static enum status copy_check(const char *part, struct backup_manifest *manifest, char *reason)
 {
-  char path[4096];
+  char path[PATH_MAX];
   char words[STORE_REASON_MAX] = "";
   struct store_settings settings;
   struct store *store = NULL;
   store_settings_default(&settings);
-  if (!backup_path(path, part, "store")) {
+  if (node_file_path(part, "store", path) != STATUS_OK) {
     return explain(reason, STATUS_INVALID_ARGUMENT, "the path is too long");
   }
   settings.path = path;
@@ -94,7 +97,7 @@ static enum status copy_check(const char *part, struct backup_manifest *manifest
     return explain(reason, status, "the copy can't be read: %.400s",
                    words[0] != 0 ? words : status_text(status));
   }
-  if (backup_path(path, part, "store/lock.mdb")) {
+  if (node_file_path(part, "store/lock.mdb", path) == STATUS_OK) {
     (void)unlink(path);
   }
   return STATUS_OK;
@@ -103,8 +106,8 @@ static enum status copy_check(const char *part, struct backup_manifest *manifest
 static enum status store_write(const struct backup_settings *settings, const char *part,
                                struct backup_manifest *manifest, char *reason)
 {
-  char path[4096];
-  if (!backup_path(path, part, BACKUP_DATA)) {
+  char path[PATH_MAX];
+  if (node_file_path(part, BACKUP_DATA, path) != STATUS_OK) {
     return explain(reason, STATUS_INVALID_ARGUMENT, "the path is too long");
   }
   int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -124,19 +127,12 @@ static enum status store_write(const struct backup_settings *settings, const cha
   return copy_check(part, manifest, reason);
 }
 
-static enum status parent_sync(const char *path)
-{
-  char parent[4096];
-  const char *slash = strrchr(path, '/');
-  snprintf(parent, sizeof(parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
-  return backup_directory_sync(parent);
-}
-
 static enum status fill(const struct backup_settings *settings, const char *part,
                         struct backup_manifest *manifest, char *reason)
 {
-  char store[4096];
-  if (!backup_path(store, part, "store") || mkdir(part, 0700) != 0 || mkdir(store, 0700) != 0) {
+  char store[PATH_MAX];
+  if (node_file_path(part, "store", store) != STATUS_OK || mkdir(part, 0700) != 0 ||
+      mkdir(store, 0700) != 0) {
     return explain(reason, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "making %.300s: %s",
                    part, strerror(errno));
   }
@@ -162,7 +158,7 @@ static enum status fill(const struct backup_settings *settings, const char *part
 enum status backup_write(const struct backup_settings *settings, struct backup_manifest *manifest,
                          char *reason)
 {
-  char part[4096];
+  char part[PATH_MAX];
   struct stat about;
   int size = snprintf(part, sizeof(part), "%s" BACKUP_PART, settings->path);
   if (settings->path[0] != '/' || size < 0 || (size_t)size >= sizeof(part) - 64) {
@@ -179,7 +175,7 @@ enum status backup_write(const struct backup_settings *settings, struct backup_m
     status = explain(reason, STATUS_IO, "renaming %.300s: %s", part, strerror(errno));
   }
   if (status == STATUS_OK) {
-    status = parent_sync(settings->path);
+    status = node_file_sync_directory_of(settings->path);
   }
   if (status != STATUS_OK) {
     backup_tree_remove(part);

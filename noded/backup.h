@@ -61,8 +61,6 @@ MUST_USE enum status backup_write(const struct backup_settings *settings,
                                   struct backup_manifest *manifest, char *reason);
 
 /* ---- files ---- */
-/* DIRECTORY/NAME; false when it doesn't fit into 4096 octets. */
-bool backup_path(char out[4096], const char *directory, const char *name);
 /* Copies durably, with that mode, and says the hash and size; STATUS_EXISTS when `to` does. */
 MUST_USE enum status backup_file_copy(const char *from, const char *to, unsigned mode,
                                       struct hash *hash, uint64_t *octets);

@@ -9,53 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/node_files.h"
 #include "noded/backup.h"
 
 #define BLOCK_SIZE (256 * 1024)
 #define TREE_DEPTH_MAX 8
-
-bool backup_path(char out[4096], const char *directory, const char *name)
-{
-  int size = snprintf(out, 4096, "%s/%s", directory, name);
-  return size > 0 && size < 4096;
-}
-
-static enum status status_of_errno(int number)
-{
-  switch (number) {
-  case ENOENT:
-  case ENOTDIR:
-    return STATUS_NOT_FOUND;
-  case EEXIST:
-  case ENOTEMPTY:
-    return STATUS_EXISTS;
-  case EACCES:
-  case EPERM:
-  case EROFS:
-    return STATUS_NOT_ALLOWED;
-  case ENOSPC:
-  case EDQUOT:
-    return STATUS_DISK_FULL;
-  default:
-    return STATUS_IO;
-  }
-}
-
-static enum status write_whole(int file, const uint8_t *octets, size_t size)
-{
-  while (size > 0) {
-    ssize_t wrote = write(file, octets, size);
-    if (wrote < 0 && errno == EINTR) {
-      continue;
-    }
-    if (wrote < 0) {
-      return status_of_errno(errno);
-    }
-    octets += wrote;
-    size -= (size_t)wrote;
-  }
-  return STATUS_OK;
-}
 
 /* From `from` to its end, to `to` unless that is negative. */
 static enum status pour(int from, int to, struct hash *hash, uint64_t *octets)
@@ -77,7 +35,7 @@ static enum status pour(int from, int to, struct hash *hash, uint64_t *octets)
     crypto_generichash_update(&state, block, (size_t)got);
     total += (uint64_t)got;
     if (to >= 0) {
-      status = write_whole(to, block, (size_t)got);
+      status = node_file_put(to, bytes_view_of(block, (size_t)got));
     }
   }
   free(block);

@@ -1,5 +1,6 @@
 #include "noded/restore.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/node_files.h"
 #include "noded/backup.h"
 #include "noded/config.h"
 #include "noded/core_internal.h"
 #include "noded/identity.h"
-#include "record/check.h"
 #include "storage/backup.h"
 
 #define KEPT_NAME ".before"
@@ -26,7 +27,7 @@ struct restore {
   struct backup_manifest manifest;
   struct store_id fresh;
   char store_path[3000];
-  char kept[4096]; /* where the store in place went; "": there was none */
+  char kept[PATH_MAX]; /* where the store in place went; "": there was none */
   int64_t began_ms;
 };
 
@@ -58,12 +59,12 @@ static bool manifest_take(struct restore *restore)
 /* Copies the data file into a new folder, and checks it on the way. */
 static bool data_copy(const struct restore *restore, const char *to)
 {
-  char from[4096];
-  char path[4096];
+  char from[PATH_MAX];
+  char path[PATH_MAX];
   struct hash hash;
   uint64_t octets;
-  if (!backup_path(from, restore->options->backup, BACKUP_DATA) ||
-      !backup_path(path, to, "data.mdb")) {
+  if (node_file_path(restore->options->backup, BACKUP_DATA, from) != STATUS_OK ||
+      node_file_path(to, "data.mdb", path) != STATUS_OK) {
     return complain(restore, "the path is too long");
   }
   if (mkdir(to, 0700) != 0) {
@@ -139,13 +140,13 @@ static bool drill(const struct restore *restore)
 {
   const char *base = getenv("TMPDIR");
   char folder[2048];
-  char store[4096];
+  char store[PATH_MAX];
   snprintf(folder, sizeof(folder), "%.1900s/noded-drill-XXXXXX",
            base != NULL && base[0] != 0 ? base : "/tmp");
   if (mkdtemp(folder) == NULL) {
     return complain(restore, "making %s: %s", folder, strerror(errno));
   }
-  bool good = backup_path(store, folder, "store") && data_copy(restore, store) &&
+  bool good = node_file_path(folder, "store", store) == STATUS_OK && data_copy(restore, store) &&
               drill_check(restore, store);
   backup_tree_remove(folder);
   return good;
@@ -155,18 +156,18 @@ static bool drill(const struct restore *restore)
 
 static bool is_there(const char *directory, const char *name)
 {
-  char path[4096];
-  struct stat about;
-  return backup_path(path, directory, name) && lstat(path, &about) == 0;
+  char path[PATH_MAX];
+  return node_file_path(directory, name, path) == STATUS_OK && node_file_exists(path);
 }
 
 /* Files of the node that are missing come from the backup; those in place stay. */
 static bool files_place(const struct restore *restore)
 {
-  static const char *const names[] = {"root.cert", "chain.cert", "noded.yaml", "node.key"};
+  static const char *const names[] = {NODE_FILE_ROOT_CERTIFICATE, NODE_FILE_CHAIN, NODE_FILE_CONFIG,
+                                      NODE_FILE_KEY};
   const struct restore_options *options = restore->options;
-  char from[4096];
-  char to[4096];
+  char from[PATH_MAX];
+  char to[PATH_MAX];
   if (mkdir(options->directory, 0700) != 0 && errno != EEXIST) {
     return complain(restore, "making %s: %s", options->directory, strerror(errno));
   }
@@ -174,15 +175,15 @@ static bool files_place(const struct restore *restore)
     if (is_there(options->directory, names[i]) || !is_there(options->backup, names[i])) {
       continue;
     }
-    enum status status = backup_path(from, options->backup, names[i]) &&
-                                 backup_path(to, options->directory, names[i])
+    enum status status = node_file_path(options->backup, names[i], from) == STATUS_OK &&
+                                 node_file_path(options->directory, names[i], to) == STATUS_OK
                              ? backup_file_copy(from, to, 0600, NULL, NULL)
                              : STATUS_TOO_LARGE;
     if (status != STATUS_OK) {
       return complain(restore, "copying %s: %s", from, status_text(status));
     }
   }
-  if (!is_there(options->directory, "node.key")) {
+  if (!is_there(options->directory, NODE_FILE_KEY)) {
     return complain(restore,
                     "neither %s nor the backup holds node.key: put this node's key there, or have "
                     "a new device certified and give it a snapshot",
@@ -263,10 +264,9 @@ static bool renew(struct restore *restore, const char *part)
 
 static bool kept_name(struct restore *restore)
 {
-  struct stat about;
   for (unsigned i = 1; i <= KEPT_MAX; i++) {
     snprintf(restore->kept, sizeof(restore->kept), "%s" KEPT_NAME "-%u", restore->store_path, i);
-    if (lstat(restore->kept, &about) != 0 && errno == ENOENT) {
+    if (!node_file_exists(restore->kept)) {
       return true;
     }
   }
@@ -275,15 +275,10 @@ static bool kept_name(struct restore *restore)
 
 static bool parent_sync(const struct restore *restore)
 {
-  char parent[4096];
-  const char *slash = strrchr(restore->store_path, '/');
-  CHECK(slash != NULL);
-  snprintf(parent, sizeof(parent), "%.*s",
-           slash == restore->store_path ? 1 : (int)(slash - restore->store_path),
-           restore->store_path);
-  return backup_directory_sync(parent) == STATUS_OK
-             ? true
-             : complain(restore, "syncing %s: %s", parent, strerror(errno));
+  enum status status = node_file_sync_directory_of(restore->store_path);
+  return status == STATUS_OK ? true
+                             : complain(restore, "syncing the folder of %s: %s",
+                                        restore->store_path, status_text(status));
 }
 
 /* At every moment either the one store stands in place or the other. */
@@ -312,7 +307,7 @@ static bool exchange(struct restore *restore, const char *part, bool there)
 
 static bool place(struct restore *restore)
 {
-  char part[4096];
+  char part[PATH_MAX];
   bool there;
   if (!files_place(restore) || !identity_agrees(restore) || !config_take(restore) ||
       !store_in_place(restore, &there)) {
@@ -330,7 +325,31 @@ static bool place(struct restore *restore)
 
 /* ---- what was done ---- */
 
-static void report(const struct restore *restore, FILE *out)
+static bool report_json(const struct restore *restore, const char *store, int64_t ms, FILE *out)
+{
+  const struct backup_manifest *manifest = &restore->manifest;
+  cJSON *json = cJSON_CreateObject();
+  cJSON_AddStringToObject(json, "address", manifest->identity.address.text);
+  cJSON_AddBoolToObject(json, "drill", restore->options->drill);
+  cJSON_AddNumberToObject(json, "at", (double)manifest->at_ms);
+  cJSON_AddNumberToObject(json, "size", (double)manifest->octets);
+  cJSON_AddNumberToObject(json, "logs", (double)manifest->counts.logs);
+  cJSON_AddNumberToObject(json, "commits", (double)manifest->counts.commits);
+  cJSON_AddNumberToObject(json, "records", (double)manifest->counts.records);
+  cJSON_AddNumberToObject(json, "subjects", (double)manifest->counts.subjects);
+  cJSON_AddStringToObject(json, "store", store);
+  cJSON_AddNumberToObject(json, "ms", (double)ms);
+  char *text = cJSON_PrintUnformatted(json);
+  cJSON_Delete(json);
+  if (text == NULL) {
+    return complain(restore, "it is done, but there is no memory left to say so");
+  }
+  fprintf(out, "%s\n", text);
+  cJSON_free(text);
+  return true;
+}
+
+static bool report(const struct restore *restore, FILE *out)
 {
   const struct backup_manifest *manifest = &restore->manifest;
   const struct backup_counts *counts = &manifest->counts;
@@ -341,14 +360,7 @@ static void report(const struct restore *restore, FILE *out)
     bytes_to_hex(bytes_view_of(restore->fresh.octets, STORE_ID_SIZE), store);
   }
   if (restore->options->json) {
-    fprintf(out,
-            "{\"address\":\"%s\",\"drill\":%s,\"at\":%" PRId64 ",\"size\":%" PRIu64
-            ",\"logs\":%" PRIu64 ",\"commits\":%" PRIu64 ",\"records\":%" PRIu64
-            ",\"subjects\":%" PRIu64 ",\"store\":\"%s\",\"ms\":%" PRId64 "}\n",
-            manifest->identity.address.text, drilled ? "true" : "false", manifest->at_ms,
-            manifest->octets, counts->logs, counts->commits, counts->records, counts->subjects,
-            store, ms);
-    return;
+    return report_json(restore, store, ms, out);
   }
   fprintf(out,
           "%s: backup of %s, %" PRIu64 " logs, %" PRIu64 " commits, %" PRIu64 " records, %" PRIu64
@@ -364,15 +376,14 @@ static void report(const struct restore *restore, FILE *out)
   if (restore->kept[0] != 0) {
     fprintf(out, "the former store is at %s\n", restore->kept);
   }
+  return true;
 }
 
 bool restore_run(const struct restore_options *options, FILE *out, FILE *err)
 {
   struct restore restore = {.options = options, .err = err, .began_ms = core_now().mono.ms};
   bool good = manifest_take(&restore) && (options->drill ? drill(&restore) : place(&restore));
-  if (good) {
-    report(&restore, out);
-  }
+  good = good && report(&restore, out);
   backup_manifest_close(&restore.manifest);
   return good;
 }

@@ -1,5 +1,30 @@
 #include "record/status.h"
 
+#include <errno.h>
+
+enum status status_of_errno(int number)
+{
+  switch (number) {
+  case ENOENT:
+  case ENOTDIR:
+    return STATUS_NOT_FOUND;
+  case EEXIST:
+  case ENOTEMPTY:
+    return STATUS_EXISTS;
+  case EACCES:
+  case EPERM:
+  case EROFS:
+    return STATUS_NOT_ALLOWED;
+  case ENOSPC:
+  case EDQUOT:
+    return STATUS_DISK_FULL;
+  case ENOMEM:
+    return STATUS_NO_MEMORY;
+  default:
+    return STATUS_IO;
+  }
+}
+
 const char *status_text(enum status status)
 {
   switch (status) {

@@ -31,6 +31,10 @@ MUST_USE enum status node_file_read(const char *path, size_t size_max, struct by
 MUST_USE enum status node_file_write(const char *path, struct bytes_view octets, unsigned mode,
                                      bool replace);
 bool node_file_exists(const char *path);
+/* Writes all of it to an open file; not durable yet. STATUS_DISK_FULL, STATUS_IO. */
+MUST_USE enum status node_file_put(int fd, struct bytes_view octets);
+/* A rename of the path is durable once its directory is. As node_file_write. */
+MUST_USE enum status node_file_sync_directory_of(const char *path);
 
 /* Ed25519 secret key as 128 hex digits and a newline, mode 0600; never replaces. As
  * node_file_write. */

@@ -56,6 +56,9 @@ enum verdict {
 #undef X
 };
 
+/* What a failed call on files means, by its errno; STATUS_IO where nothing better is known. */
+enum status status_of_errno(int number);
+
 /* Text for people; static, never NULL. */
 const char *status_text(enum status status);
 /* "bad_signature" for VERDICT_BAD_SIGNATURE: the name in output and JSON; static, never NULL. */
