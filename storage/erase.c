@@ -23,8 +23,7 @@ static enum status tombstones_find(const struct store_txn *txn, const struct has
   return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
-/* Positions of items that are shown. */
-static uint64_t shown_positions(const struct record *record)
+uint64_t record_shown(const struct record *record)
 {
   struct bytes_view rest = record->items_octets;
   struct item item;
@@ -102,7 +101,7 @@ enum status tombstones_bind(struct store_txn *txn, const struct commit *commit, 
     status = tombstones_find(txn, &commit->leaves[i], &positions);
     if (status != STATUS_OK || positions == 0)
       continue;
-    positions &= shown_positions(&commit->records[i]);
+    positions &= record_shown(&commit->records[i]);
     if (positions == 0)
       continue;
     *changed = true;
@@ -133,7 +132,7 @@ static enum status held_erase(struct store_txn *txn, const struct ref *ref, cons
   if (!commit_place(commit, ref->index, &place) ||
       record_read_leaf(commit->records[place].octets, &record, &found) != STATUS_OK)
     return STATUS_CORRUPT;
-  if (!hash_equal(leaf, &found) || (shown_positions(&record) >> position & 1) == 0)
+  if (!hash_equal(leaf, &found) || (record_shown(&record) >> position & 1) == 0)
     return STATUS_OK;
   arena_reset(arena);
   for (size_t i = 0; i < commit->shown_count; i++)

@@ -61,7 +61,6 @@ enum status store_history_done(struct store_txn *txn, const struct subject *subj
 
 struct giving {
   const struct store_txn *txn;
-  const struct subject *subject;
   unsigned class_bit;
   struct arena *arena;
   bool (*visit)(void *context, struct bytes_view commit, const struct hash *certificate);
@@ -106,8 +105,7 @@ enum status store_history_each(const struct store_txn *txn, const struct subject
                                              const struct hash *certificate),
                                void *context)
 {
-  struct giving giving = {
-      .txn = txn, .subject = subject, .arena = arena, .visit = visit, .context = context};
+  struct giving giving = {.txn = txn, .arena = arena, .visit = visit, .context = context};
   struct neighbour to;
   struct subject_row row;
   struct ref *refs = NULL;

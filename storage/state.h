@@ -363,6 +363,8 @@ MUST_USE enum status commit_rewrite(const struct commit *commit, const struct by
 MUST_USE enum status tombstones_bind(struct store_txn *txn, const struct commit *commit,
                                      struct commit *out, bool *changed);
 
+/* Positions of items that are shown, a bit each. */
+uint64_t record_shown(const struct record *record);
 /* The record's octets without those items, in the arena. */
 MUST_USE enum status record_hide(const struct record *record, uint64_t positions,
                                  struct arena *arena, struct bytes_view *octets);

@@ -27,8 +27,8 @@ static const struct trim_want *want_of(const struct trim_ask *ask, unsigned inde
   return NULL;
 }
 
-/* Each tier counts once. */
-static bool holder_counts(const struct trim *trim, size_t place, unsigned index, unsigned see)
+/* Whether it is of a tier that may see such an item; each tier counts once. */
+static bool holder_counts(const struct trim *trim, size_t place, unsigned see)
 {
   const struct trim_holder *holder = &trim->holders[place];
 
@@ -36,7 +36,7 @@ static bool holder_counts(const struct trim *trim, size_t place, unsigned index,
     if (address_equal(&trim->holders[i].address, &holder->address))
       return false;
   }
-  return bitmap_get(holder->shown, index) && trim_way_sees(trim->txn->store, see, &holder->address);
+  return trim_way_sees(trim->txn->store, see, &holder->address);
 }
 
 static bool enough_hold(const struct trim *trim, unsigned index, unsigned see)
@@ -47,22 +47,8 @@ static bool enough_hold(const struct trim *trim, unsigned index, unsigned see)
   if (!store->has_parent)
     return trim->ask->seq <= log_slot(store, trim->ask->log)->backed;
   for (size_t i = 0; i < trim->holder_count; i++)
-    count += holder_counts(trim, i, index, see);
+    count += bitmap_get(trim->holders[i].shown, index) && holder_counts(trim, i, see);
   return count >= TRIM_HOLDERS_NEEDED;
-}
-
-/* Items of a record that are here as values, a bit each. */
-static uint64_t record_values(const struct record *record)
-{
-  struct bytes_view rest = record->items_octets;
-  struct item item;
-  uint64_t positions = 0;
-
-  for (unsigned i = 0; record_item_next(&rest, &item); i++) {
-    if (item.shown)
-      positions |= 1ull << i;
-  }
-  return positions;
 }
 
 /* Items of a record that go now, a bit each. */
@@ -113,7 +99,7 @@ static enum status records_trim(struct trim *trim, struct bytes_view *records, b
       positions = positions_going(trim, record, commit->indexes[i]);
     trim->result->items += (uint64_t)__builtin_popcountll(positions);
     *changed = *changed || positions != 0;
-    trim->left = trim->left || positions != record_values(record);
+    trim->left = trim->left || positions != record_shown(record);
     if (status != STATUS_OK || positions == 0 || trim->rule->dry)
       continue;
     status = record_hide(record, positions, &trim->txn->store->arena, &records[i]);
@@ -159,12 +145,8 @@ static bool commit_may_go(const struct trim *trim)
   if (trim->left || !trim_place_may_go(trim->txn->store, slot, commit->header.seq, floor,
                                        commit->shown_count == commit->header.count))
     return false;
-  for (size_t i = 0; i < trim->holder_count; i++) {
-    bool again = false;
-    for (size_t j = 0; j < i; j++)
-      again = again || address_equal(&trim->holders[i].address, &trim->holders[j].address);
-    tiers += !again && trim_way_sees(trim->txn->store, SEE_ALL, &trim->holders[i].address);
-  }
+  for (size_t i = 0; i < trim->holder_count; i++)
+    tiers += holder_counts(trim, i, SEE_ALL);
   for (size_t i = 0; i < commit->shown_count; i++) {
     if (!enough_hold(trim, commit->indexes[i], SEE_ALL))
       return false;
