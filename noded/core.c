@@ -97,23 +97,12 @@ void core_post(struct core *core, struct core_task *task)
 
 static enum status open_store(struct core *core, char *reason)
 {
-  const struct core_identity *identity = core->identity;
   struct store_settings settings;
-  struct store_identity expected = {
-      .node = identity->key, .address = identity->address, .root = identity->root};
   store_settings_default(&settings);
   settings.path = core->config->store_path;
   settings.map_bytes = core->config->map_bytes;
   settings.quota_bytes = core->config->quota_bytes;
-  enum status status = store_open(&settings, &expected, &core->store, reason);
-  if (status == STATUS_NOT_FOUND) {
-    randombytes_buf(expected.store.octets, STORE_ID_SIZE);
-    status = store_create(&settings, &expected, reason);
-    if (status == STATUS_OK) {
-      status = store_open(&settings, &expected, &core->store, reason);
-    }
-  }
-  return status;
+  return load_store(core, &settings, reason);
 }
 
 static bool make_events(struct core *core)

@@ -124,6 +124,8 @@ void core_restart(struct core *core, enum status status);
 /* core_txn.c */
 void txn_add_effect(struct core *core, struct repl_effect *effect, struct core_import *import);
 void txn_add_child(struct core *core, uint32_t peer, const struct address *address);
+/* Work is left for a transaction, beside what came from neighbours. */
+bool txn_has_work(const struct core *core);
 bool txn_is_due(const struct core *core, struct mono_ms now);
 void txn_run(struct core *core);
 void txn_drop_pending(struct core *core);
@@ -155,6 +157,9 @@ void load_plan(struct core *core, const struct repl_effect *effect);
 void load_own_heads(struct core *core, struct idle_head heads[LANE_COUNT]);
 /* From where a log of which `refused->seq` was refused is wanted again. */
 void load_refused(const struct core *core, const struct log_id *id, struct repl_refused *refused);
+/* Opens the store, or makes an empty one; `reason` as in core_new. */
+MUST_USE enum status load_store(struct core *core, const struct store_settings *settings,
+                                char *reason);
 /* Fills a new repl node from the store. */
 MUST_USE enum status load_node(struct core *core, char *reason);
 

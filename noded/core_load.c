@@ -2,6 +2,7 @@
  * Effects that read: outbox entries, logs, heads; and filling the replication node at start. All
  * on the core thread, in a read transaction, bounded by what one message may hold.
  */
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,6 +350,22 @@ static void fill_settings(const struct core *core, struct repl_settings *setting
   settings->rate_octets_s = core->config->rate_bytes_s;
   settings->idle_ms = core->config->idle_ms;
   settings->dead_ms = core->config->dead_ms;
+}
+
+enum status load_store(struct core *core, const struct store_settings *settings, char *reason)
+{
+  const struct core_identity *identity = core->identity;
+  struct store_identity expected = {
+      .node = identity->key, .address = identity->address, .root = identity->root};
+  enum status status = store_open(settings, &expected, &core->store, reason);
+  if (status == STATUS_NOT_FOUND) {
+    randombytes_buf(expected.store.octets, STORE_ID_SIZE);
+    status = store_create(settings, &expected, reason);
+    if (status == STATUS_OK) {
+      status = store_open(settings, &expected, &core->store, reason);
+    }
+  }
+  return status;
 }
 
 enum status load_node(struct core *core, char *reason)

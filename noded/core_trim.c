@@ -278,8 +278,6 @@ enum status trim_run(struct core *core, struct store_txn *txn)
   uint64_t records = trimming->result.records - trimming->before.records;
   if (status == STATUS_OK && records > 0) {
     core->records_held -= records < core->records_held ? records : core->records_held;
-    core->records_stored = core->records_held;
-    status = store_meta_put(txn, STORE_COUNTER_RECORDS, core->records_held);
   }
   return status;
 }

@@ -185,13 +185,23 @@ void core_turn(struct core *core)
   if (core->broken) {
     core_restart(core, STATUS_IO);
   }
-  if (more || core->backfill || append_waits(core) || bundle_waits(core) || trim_waits(core) ||
-      core->drop_neighbour != 0 || history_waits(core)) {
+  if (more || txn_has_work(core)) {
     core_wake(core);
   }
 }
 
 /* ---- life ---- */
+
+/* What was asked of us and is under way is answered with `status`. */
+static void end_requests(struct core *core, enum status status)
+{
+  bundle_finish(core, status);
+  backup_finish(core, status);
+  trim_close(core);
+  history_close(core);
+  cosign_close(core);
+  tree_close(core);
+}
 
 void core_restart(struct core *core, enum status status)
 {
@@ -202,12 +212,7 @@ void core_restart(struct core *core, enum status status)
   repl_effects_clear(&core->effects);
   txn_drop_pending(core);
   append_finish(core, status);
-  bundle_finish(core, status);
-  backup_finish(core, status);
-  trim_close(core);
-  history_close(core);
-  cosign_close(core);
-  tree_close(core);
+  end_requests(core, status);
   repl_node_free(core->node);
   core->node = NULL;
   if (load_node(core, reason) != STATUS_OK) {
@@ -228,12 +233,7 @@ void core_release(struct core *core)
 {
   txn_drop_pending(core);
   append_close(core);
-  bundle_finish(core, STATUS_CLOSED);
-  backup_finish(core, STATUS_CLOSED);
-  trim_close(core);
-  history_close(core);
-  cosign_close(core);
-  tree_close(core);
+  end_requests(core, STATUS_CLOSED);
   peers_free(core->peers);
   repl_effects_close(&core->effects);
   repl_node_free(core->node);

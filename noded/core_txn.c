@@ -90,11 +90,16 @@ void txn_drop_pending(struct core *core)
   core->lazy_waits = false;
 }
 
+bool txn_has_work(const struct core *core)
+{
+  return append_waits(core) || bundle_waits(core) || core->backfill || trim_waits(core) ||
+         core->drop_neighbour != 0 || history_waits(core) || backup_waits(core);
+}
+
 bool txn_is_due(const struct core *core, struct mono_ms now)
 {
-  return core->pending_count > 0 || append_waits(core) || bundle_waits(core) || core->backfill ||
-         trim_waits(core) || core->drop_neighbour != 0 || history_waits(core) ||
-         backup_waits(core) || (core->lazy_waits && core->lazy_at.ms <= now.ms);
+  return core->pending_count > 0 || txn_has_work(core) ||
+         (core->lazy_waits && core->lazy_at.ms <= now.ms);
 }
 
 /* ---- within the transaction ---- */

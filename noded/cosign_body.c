@@ -35,11 +35,11 @@ enum status cosign_write_asks(const struct trim_ask *asks, size_t count, struct 
 
 static bool take_octets(struct reader *reader, void *out, size_t size)
 {
-  struct bytes_view view;
-  if (!reader_bin(reader, &view) || view.size != size) {
+  const uint8_t *octets;
+  if (!reader_bin_exact(reader, size, &octets)) {
     return false;
   }
-  memcpy(out, view.data, size);
+  memcpy(out, octets, size);
   return true;
 }
 

@@ -262,21 +262,11 @@ void node_store_settings(const struct sim_node *node, struct store_settings *set
   settings->no_sync = true;
 }
 
-static enum status open_store(struct sim_node *node, struct core *core, char *reason)
+static enum status open_store(const struct sim_node *node, struct core *core, char *reason)
 {
   struct store_settings settings;
-  struct store_identity expected = {
-      .node = node->identity.key, .address = node->address, .root = node->identity.root};
   node_store_settings(node, &settings);
-  enum status status = store_open(&settings, &expected, &core->store, reason);
-  if (status == STATUS_NOT_FOUND) {
-    randombytes_buf(expected.store.octets, STORE_ID_SIZE);
-    status = store_create(&settings, &expected, reason);
-    if (status == STATUS_OK) {
-      status = store_open(&settings, &expected, &core->store, reason);
-    }
-  }
-  return status;
+  return load_store(core, &settings, reason);
 }
 
 void node_start(struct world *world, uint32_t index)
