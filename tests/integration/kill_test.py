@@ -2,50 +2,14 @@
 """kill -9 at each tier in turn under load: nothing that was acknowledged is lost or doubled."""
 import os
 import random
-import threading
 import time
 
-from support import AdminError, AdminGone, TreeTest, kinds_of, main
+from support import TreeTest, kinds_of, main
+from harness.load import Writer
 
 WRITERS = 3
 BATCH = 4
 ROUNDS = int(os.environ.get("NODED_KILL_ROUNDS", "2"))
-
-
-class Writer(threading.Thread):
-    """Founds cases at one node as fast as they are acknowledged, whatever happens to it."""
-
-    def __init__(self, node, name):
-        super().__init__(daemon=True)
-        self.node = node
-        self.name = name
-        self.stopping = threading.Event()
-        self.acknowledged = {}
-        self.asked = set()
-        self.trouble = []
-
-    def run(self):
-        connection, number = None, 0
-        while not self.stopping.is_set():
-            marks = [f"{self.name}-{number + i}" for i in range(BATCH)]
-            number += BATCH
-            self.asked.update(marks)
-            drafts = [{"kind": "case.report", "items": [
-                {"name": "", "value": {"category": "load", "mark": mark}}]} for mark in marks]
-            try:
-                connection = connection or self.node.connect(20)
-                written = connection.call("append", records=drafts)["records"]
-                self.acknowledged.update((m, w["subject"]) for m, w in zip(marks, written))
-            except AdminGone:
-                if connection:
-                    connection.close()
-                connection = None
-                time.sleep(0.02)
-            except AdminError as error:
-                self.trouble.append(str(error))
-                return
-        if connection:
-            connection.close()
 
 
 class KillTest(TreeTest):
@@ -55,7 +19,8 @@ class KillTest(TreeTest):
         chance = random.Random(seed)
         nodes = self.whole_tree("d/s/c/h")
         sources = [nodes[3], self.tree["d/s/c/h"], nodes[2]]
-        writers = [Writer(node, f"w{i}") for i, node in enumerate(sources)]
+        writers = [Writer(node, f"w{i}", pause=0, size=0, batch=BATCH)
+                   for i, node in enumerate(sources)]
         for writer in writers:
             writer.start()
         try:
@@ -70,8 +35,9 @@ class KillTest(TreeTest):
             for writer in writers:
                 writer.stopping.set()
             for writer in writers:
-                writer.join(30)
+                writer.finish()
         self.assertEqual([trouble for w in writers for trouble in w.trouble], [])
+        self.assertEqual([w.refused for w in writers], [0] * WRITERS)
         self.tree.wait_linked()
         acknowledged = {s for w in writers for s in w.acknowledged.values()}
         print(f"{len(acknowledged)} acknowledged")
