@@ -135,8 +135,10 @@ static void end_ready(struct wire_end *end)
   if (!end->queued) {
     end->queued = true;
     if (transport->ready_first + transport->ready_count == transport->ready_capacity) {
-      memmove(transport->ready, transport->ready + transport->ready_first,
-              transport->ready_count * sizeof(*transport->ready));
+      if (transport->ready_first > 0) {
+        memmove(transport->ready, transport->ready + transport->ready_first,
+                transport->ready_count * sizeof(*transport->ready));
+      }
       transport->ready_first = 0;
       if (transport->ready_count == transport->ready_capacity) {
         transport->ready_capacity =
@@ -571,7 +573,9 @@ static void chunk_add(struct wire_end *end, struct bytes *octets, int64_t at_us)
 {
   if (end->chunk_count == end->chunk_capacity) {
     size_t live = end->chunk_count - end->chunk_first;
-    memmove(end->chunks, end->chunks + end->chunk_first, live * sizeof(*end->chunks));
+    if (end->chunk_first > 0) {
+      memmove(end->chunks, end->chunks + end->chunk_first, live * sizeof(*end->chunks));
+    }
     end->chunk_first = 0;
     end->chunk_count = live;
     if (2 * live >= end->chunk_capacity) {
