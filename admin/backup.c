@@ -1,6 +1,7 @@
 /*
- * backup and restore. A backup is made by the daemon while it runs. Restoring is offline and is
- * noded's own work, because nodectl knows no store: it is run from beside this program.
+ * backup, snapshot and restore. Backups and snapshots are made by the daemon while it runs.
+ * Restoring is offline and is noded's own work, because nodectl knows no store: it is run from
+ * beside this program.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -73,15 +74,16 @@ static char *absolute(const struct ctl *ctl, const char *path)
   return text_format("%s/%s", here, path);
 }
 
-static enum ctl_exit call_watched(struct ctl *ctl, const struct query *query, const char *path,
-                                  struct reply *reply)
+/* `data`: the file that grows meanwhile; ours. */
+static enum ctl_exit call_watched(struct ctl *ctl, const char *command, const struct query *query,
+                                  char *data, struct reply *reply)
 {
-  struct watch watch = {.err = ctl->err, .data = text_format("%s.part/store/data.mdb", path)};
+  struct watch watch = {.err = ctl->err, .data = data};
   pthread_t thread;
   pthread_mutex_init(&watch.lock, NULL);
   bool watched = !ctl->json && isatty(fileno(ctl->err)) &&
                  pthread_create(&thread, NULL, watch_main, &watch) == 0;
-  enum ctl_exit code = ctl_call(ctl, "backup", query, reply);
+  enum ctl_exit code = ctl_call(ctl, command, query, reply);
   if (watched) {
     pthread_mutex_lock(&watch.lock);
     watch.ended = true;
@@ -106,7 +108,8 @@ static enum ctl_exit run_backup(struct ctl *ctl, const struct ctl_args *args)
     writer_bool(query_field(&query, "with_key"), true);
   if (ctl->timeout_ms < BACKUP_TIMEOUT_MS)
     ctl->timeout_ms = BACKUP_TIMEOUT_MS;
-  enum ctl_exit code = call_watched(ctl, &query, path, &reply);
+  enum ctl_exit code =
+      call_watched(ctl, "backup", &query, text_format("%s.part/store/data.mdb", path), &reply);
   if (code == CTL_DONE) {
     uint64_t findings = value_get_uint(reply.result, "findings");
     if (ctl->json)
@@ -116,6 +119,47 @@ static enum ctl_exit run_backup(struct ctl *ctl, const struct ctl_args *args)
     if (code == CTL_DONE && findings > 0)
       code = CTL_PARTLY;
   }
+  reply_close(&reply);
+  query_close(&query);
+  free(path);
+  return code;
+}
+
+static void render_snapshot(const struct ctl_view *view, const msgpack_object *result)
+{
+  char size[TEXT_SHORT_MAX], commits[TEXT_SHORT_MAX], records[TEXT_SHORT_MAX];
+  char *path = text_clean(value_get_text(result, "path"));
+  char *child = text_clean(value_get_text(result, "child"));
+  fprintf(view->out, "%s: all that %s may see: %s, %s commits, %s records\n", path, child,
+          text_size(value_get_uint(result, "size"), size),
+          text_count(value_get_uint(result, "commits"), commits),
+          text_count(value_get_uint(result, "records"), records));
+  free(path);
+  free(child);
+}
+
+static enum ctl_exit run_snapshot(struct ctl *ctl, const struct ctl_args *args)
+{
+  struct query query;
+  struct reply reply;
+  const char *child = ctl_args_text(args, "child", NULL);
+  if (child == NULL) {
+    ctl_complain(ctl, "snapshot needs --child ADDRESS: for whom");
+    return CTL_USAGE;
+  }
+  char *path = absolute(ctl, args->operands[0]);
+  if (path == NULL)
+    return CTL_REFUSED;
+  query_init(&query);
+  query_text(&query, "path", path);
+  query_text(&query, "child", child);
+  if (ctl->timeout_ms < BACKUP_TIMEOUT_MS)
+    ctl->timeout_ms = BACKUP_TIMEOUT_MS;
+  enum ctl_exit code = call_watched(ctl, "snapshot", &query, text_format("%s.part", path), &reply);
+  if (code == CTL_DONE && ctl->json)
+    code = json_print(ctl->view.out, json_of(reply.result)) ? CTL_DONE : CTL_REFUSED;
+  else if (code == CTL_DONE)
+    render_snapshot(&ctl->view, reply.result);
   reply_close(&reply);
   query_close(&query);
   free(path);
@@ -165,6 +209,11 @@ static const struct ctl_option backup_options[] = {
     {0},
 };
 
+static const struct ctl_option snapshot_options[] = {
+    {"child", 0, "ADDRESS", "for which child"},
+    {0},
+};
+
 static const struct ctl_option restore_options[] = {
     {"drill", 0, NULL, "only try it in a temporary folder, verify, and remove it"},
     {"replace", 0, NULL, "move a store that is in place aside"},
@@ -174,6 +223,9 @@ static const struct ctl_option restore_options[] = {
 const struct ctl_command ctl_commands_backup[] = {
     {"backup", "Backups", "[--with-key] FOLDER", "copy the store while the daemon runs",
      "nodectl backup /var/backups/noded-monday\n", backup_options, 1, 1, run_backup},
+    {"snapshot", "Backups", "--child ADDRESS FILE", "write all that a child may see into a file",
+     "nodectl snapshot --child 310104/012/003 /media/stick/003.snapshot\n", snapshot_options, 1, 1,
+     run_snapshot},
     {"restore", "Backups", "[--drill | --replace] FOLDER",
      "put a backup in place while no daemon runs",
      "nodectl restore --drill /var/backups/noded-monday\n"

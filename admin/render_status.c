@@ -11,12 +11,16 @@ static void print_link(struct table *table, const struct ctl_view *view, const m
   uint64_t rate_bytes_s = value_get_uint(link, "rate_bytes_s");
   char *waiting = render_waiting(view, value_get(link, "lanes"), &behind);
   table_add_view(table, value_get_text(link, "address"), 0);
+  int64_t snapshot_ms = value_get_int(link, "snapshot_at");
+  char made[TEXT_SHORT_MAX + 8] = "", ago[TEXT_SHORT_MAX];
+  if (snapshot_ms != 0)
+    snprintf(made, sizeof made, ", made %s", text_ago(snapshot_ms, view->now_ms, ago));
   table_add_format(table,
                    !connected ? PAINT_RED
                    : behind   ? PAINT_YELLOW
                               : PAINT_GREEN,
-                   "%s%s", connected ? "up" : "down",
-                   value_bool(value_get(link, "needs_snapshot")) ? ", needs snapshot" : "");
+                   "%s%s%s", connected ? "up" : "down",
+                   value_bool(value_get(link, "needs_snapshot")) ? ", needs snapshot" : "", made);
   table_add_format(table, PAINT_NONE, "%s",
                    since_ms == 0 ? "-" : text_duration(view->now_ms - since_ms, since));
   table_add_format(table, PAINT_NONE, "%s",

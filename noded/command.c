@@ -32,6 +32,7 @@ static const struct command commands[] = {
     {"quarantine.show", command_quarantine_number_args, COMMAND_ON_CORE,
      command_quarantine_show_run},
     {"shutdown", command_no_args, COMMAND_ON_READER, command_shutdown_run},
+    {"snapshot", command_snapshot_args, COMMAND_ON_CORE, command_snapshot_run},
     {"status", command_no_args, COMMAND_ON_CORE, command_status_run},
     {"tree", command_tree_args, COMMAND_ON_CORE, command_tree_run},
     {"trim", command_trim_args, COMMAND_ON_CORE, command_trim_run},

@@ -26,7 +26,7 @@ struct command_context {
   struct core *core;
   struct command_readers *readers;
   atomic_bool verifying;
-  atomic_bool copying;             /* a backup */
+  atomic_bool copying;             /* a backup or snapshot is being written */
   void (*shut_down)(void *opaque); /* called once the reply is sent; any thread */
   void *opaque;
 };

@@ -109,7 +109,7 @@ void command_backup_run(struct command_call *call)
 {
   struct backup_state *state = call->state;
   if (atomic_exchange(&call->context->copying, true)) {
-    command_refuse(call, STATUS_BUSY, "a backup is running already");
+    command_refuse(call, STATUS_BUSY, "a backup or a snapshot is being written already");
     command_finish(call, STATUS_BUSY);
     return;
   }

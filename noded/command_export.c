@@ -7,101 +7,6 @@
 #include "record/bundle.h"
 #include "storage/subjects.h"
 
-static bool on_certificate(void *context, const struct certificate *certificate)
-{
-  struct export_state *state = context;
-  if (state->certificate_count == state->certificate_capacity) {
-    size_t capacity = state->certificate_capacity == 0 ? 64 : state->certificate_capacity * 2;
-    struct export_certificate *grown = arena_alloc(&state->arena, capacity * sizeof(*grown));
-    if (grown == NULL) {
-      state->certificates_failed = true;
-      return false;
-    }
-    if (state->certificate_count > 0) {
-      memcpy(grown, state->certificates, state->certificate_count * sizeof(*grown));
-    }
-    state->certificates = grown;
-    state->certificate_capacity = capacity;
-  }
-  const uint8_t *octets =
-      arena_copy(&state->arena, certificate->octets.data, certificate->octets.size);
-  if (octets == NULL) {
-    state->certificates_failed = true;
-    return false;
-  }
-  state->certificates[state->certificate_count++] = (struct export_certificate){
-      .id = certificate->id,
-      .key = certificate->key,
-      .issuer = certificate->issuer,
-      .address = certificate->address,
-      .octets = bytes_view_of(octets, certificate->octets.size),
-  };
-  return true;
-}
-
-/* Our own chain first, so that the root's is there in any case, then all that the store holds. */
-static enum status certificates_load(const struct store_txn *txn,
-                                     const struct core_identity *identity,
-                                     struct export_state *state)
-{
-  struct certificate chain[CERTIFICATE_CHAIN_MAX];
-  size_t count = 0;
-  if (certificate_read_chain(bytes_as_view(&identity->chain), &identity->root, chain, &count) !=
-      VERDICT_OK) {
-    return STATUS_CORRUPT;
-  }
-  for (size_t i = 0; i < count; i++) {
-    (void)on_certificate(state, &chain[i]);
-  }
-  enum status status = store_certificate_each(txn, on_certificate, state);
-  return status == STATUS_OK && state->certificates_failed ? STATUS_NO_MEMORY : status;
-}
-
-static struct export_certificate *certificate_find(struct export_state *state,
-                                                   const struct hash *id)
-{
-  for (size_t i = 0; i < state->certificate_count; i++) {
-    if (hash_equal(&state->certificates[i].id, id)) {
-      return &state->certificates[i];
-    }
-  }
-  return NULL;
-}
-
-/* The certificate of whoever signed this one: the issuer's key, standing directly above. */
-static struct export_certificate *issuer_find(struct export_state *state,
-                                              const struct export_certificate *of)
-{
-  for (size_t i = 0; i < state->certificate_count; i++) {
-    struct export_certificate *one = &state->certificates[i];
-    if (memcmp(one->key.octets, of->issuer.octets, KEY_SIZE) == 0 &&
-        address_is_child(&of->address, &one->address)) {
-      return one;
-    }
-  }
-  return NULL;
-}
-
-/* Writes what isn't written yet of the chain that ends in that certificate, root first. One that
- * we don't hold is left out: the reader of the bundle may have it. */
-static enum status chain_write(struct export_state *state, const struct hash *id)
-{
-  struct export_certificate *chain[CERTIFICATE_CHAIN_MAX];
-  size_t count = 0;
-  enum status status = STATUS_OK;
-  struct export_certificate *one = certificate_find(state, id);
-  while (one != NULL && !one->written && count < CERTIFICATE_CHAIN_MAX) {
-    chain[count++] = one;
-    one = one->address.size == 0 ? NULL : issuer_find(state, one);
-  }
-  while (status == STATUS_OK && count > 0) {
-    count--;
-    chain[count]->written = true;
-    status = bundle_write(BUNDLE_CERTIFICATE, chain[count]->octets, &state->octets);
-  }
-  return status;
-}
-
 /* Only the records of the subject shown: the commit still verifies, and other cases that were
  * written beside it aren't handed out with it. */
 static enum status commit_narrow(struct export_state *state, struct bytes_view octets,
@@ -138,7 +43,7 @@ static enum status commit_export(const struct store_txn *txn, struct export_stat
     octets = bytes_as_view(&narrowed);
   }
   if (status == STATUS_OK) {
-    status = chain_write(state, &header.certificate);
+    status = certificate_writer_put(&state->certificates, &header.certificate, &state->octets);
   }
   if (status == STATUS_OK) {
     status = bundle_write(BUNDLE_COMMIT, octets, &state->octets);
@@ -268,7 +173,8 @@ enum status export_piece(struct store *store, const struct store_txn *txn,
 {
   state->arena.limit = COMMAND_ARENA_MAX;
   state->commit_arena.limit = COMMAND_ARENA_MAX;
-  enum status status = certificates_load(txn, identity, state);
+  state->certificates.arena = &state->arena;
+  enum status status = certificate_writer_load(&state->certificates, txn, identity);
   if (status == STATUS_OK && !state->with_from) {
     status = bundle_write_head(&state->octets);
   }

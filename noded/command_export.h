@@ -5,7 +5,7 @@
 #ifndef NODED_COMMAND_EXPORT_H
 #define NODED_COMMAND_EXPORT_H
 
-#include "noded/core.h"
+#include "noded/certificate_writer.h"
 
 #define EXPORT_PIECE_BYTES (2 * 1024 * 1024) /* a piece ends at the first entry border past it */
 #define EXPORT_PROBES_MAX 200000             /* places looked at for one piece */
@@ -14,16 +14,6 @@
 struct export_cursor {
   uint32_t log;
   uint64_t seq;
-};
-
-/* Certificates by id, in order of arrival: issuers before what they issued. */
-struct export_certificate {
-  struct hash id;
-  struct node_key key;
-  struct node_key issuer;
-  struct address address;
-  struct bytes_view octets;
-  bool written;
 };
 
 struct export_state {
@@ -39,10 +29,7 @@ struct export_state {
   /* while at it */
   struct arena arena; /* certificates and refs */
   struct arena commit_arena;
-  struct export_certificate *certificates;
-  size_t certificate_count;
-  size_t certificate_capacity;
-  bool certificates_failed;
+  struct certificate_writer certificates;
   uint32_t probes;
 };
 

@@ -37,6 +37,9 @@ void command_quarantine_list_run(struct command_call *call);
 void command_quarantine_show_run(struct command_call *call);
 void command_quarantine_retry_run(struct command_call *call);
 void command_quarantine_drop_run(struct command_call *call);
+/* command_snapshot.c */
+bool command_snapshot_args(struct command_call *call, struct reader *args);
+void command_snapshot_run(struct command_call *call);
 /* command_status.c */
 void command_status_run(struct command_call *call);
 bool command_tree_args(struct command_call *call, struct reader *args);

@@ -23,7 +23,7 @@ static void write_link(struct writer *writer, const struct core *core,
 {
   struct core_link_figures figures = {0};
   bool known = core_get_link(core, neighbour->number, &figures);
-  writer_map(writer, 8);
+  writer_map(writer, 9);
   write_text(writer, "address", neighbour->address.text);
   write_text(writer, "class", address_class_name(&neighbour->address));
   write_bool(writer, "connected", known && figures.connected);
@@ -31,6 +31,8 @@ static void write_link(struct writer *writer, const struct core *core,
   write_int(writer, "last_heard", figures.last_heard.ms);
   write_uint(writer, "rate_bytes_s", figures.rate_bytes_s);
   write_bool(writer, "needs_snapshot", neighbour->dropped);
+  write_int(writer, "snapshot_at",
+            neighbour->dropped ? core_get_snapshot_at(core, neighbour->number).ms : 0);
   writer_text(writer, "lanes");
   writer_array(writer, LANE_COUNT);
   for (unsigned lane = 0; lane < LANE_COUNT; lane++) {

@@ -11,6 +11,7 @@
 
 #include "noded/config.h"
 #include "record/certificate.h"
+#include "record/snapshot.h"
 #include "replication/node.h"
 #include "storage/logs.h"
 #include "storage/store.h"
@@ -168,6 +169,21 @@ struct core_backup {
 MUST_USE enum status core_backup_begin(struct core *core, struct core_backup *backup);
 void core_backup_confirm(struct core *core, struct core_backup *backup);
 void core_backup_drop(struct core_backup *backup);
+/* A snapshot for a child is begun: who the child is here, and where the outbox for it ends, both
+ * durable, so that what comes from here on is kept for it by the limits of `outbox` also where what
+ * waited before was dropped. STATUS_NOT_FOUND: no such child has ever linked here. */
+struct core_snapshot {
+  struct address child;
+  uint16_t neighbour;        /* filled */
+  struct snapshot_head head; /* filled */
+  void (*done)(struct core *core, struct core_snapshot *snapshot, enum status status);
+  enum status state;          /* the core's */
+  struct core_snapshot *next; /* the core's */
+};
+void core_snapshot(struct core *core, struct core_snapshot *snapshot);
+/* When the last one was begun, since when what waits for the child was not dropped; 0: never. */
+struct wall_ms core_get_snapshot_at(const struct core *core, uint16_t neighbour);
+
 /* The node's directory; any thread. */
 const char *core_directory(const struct core *core);
 

@@ -97,6 +97,9 @@ struct core {
 
   struct histories *histories; /* core_history.c */
 
+  struct core_snapshot *snapshot_first;    /* core_snapshot.c */
+  int64_t snapshot_at[NEIGHBOURS_MAX + 1]; /* ms, 0: none counts */
+
   uint16_t drop_neighbour; /* core_outbox.c: what waits for this child is being dropped; 0: none */
   struct mono_ms drop_check_at;
 
@@ -190,6 +193,14 @@ void history_close(struct core *core);
 void outbox_tick(struct core *core, struct instant now);
 int64_t outbox_deadline(const struct core *core, struct mono_ms now);
 MUST_USE enum status outbox_run(struct core *core, struct store_txn *txn);
+
+/* core_snapshot.c: snapshots begun for children. */
+bool snapshot_waits(const struct core *core);
+MUST_USE enum status snapshot_run(struct core *core, struct store_txn *txn);
+void snapshot_finish(struct core *core, enum status status);
+/* What waited for the child since is dropped: it no longer counts. */
+MUST_USE enum status snapshot_forget(struct core *core, struct store_txn *txn, uint16_t neighbour);
+void snapshot_load(struct core *core, const struct store_txn *txn);
 
 /* core_floor.c: a neighbour's copy of a log begins late. */
 MUST_USE enum status floor_apply(struct core *core, struct store_txn *txn,

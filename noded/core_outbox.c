@@ -1,7 +1,8 @@
 /*
  * Limits on what waits for a child that is away (config `outbox`): past them it is dropped, a piece
  * a transaction. The child's cursor then no longer stands, so that at its next hello heads are
- * compared and what it lacks is sent again from the logs. The parent's outbox is never dropped.
+ * compared and what it lacks is sent again from the logs. Once a snapshot was made for it, what
+ * comes after that is kept again, by the same limits. The parent's outbox is never dropped.
  */
 #include "noded/core_internal.h"
 #include "noded/log.h"
@@ -33,7 +34,7 @@ static bool is_over(const struct core *core, const struct neighbour *child, stru
       oldest = state->oldest_at.ms;
     }
   }
-  if (child->dropped) {
+  if (child->dropped && core_get_snapshot_at(core, child->number).ms == 0) {
     return bytes > 0; /* it gets everything anew: nothing more needs to wait */
   }
   return (core->config->outbox_max_bytes > 0 && bytes > core->config->outbox_max_bytes) ||
@@ -64,7 +65,7 @@ void outbox_tick(struct core *core, struct instant now)
   for (uint16_t number = NEIGHBOUR_PARENT + 1; number <= count; number++) {
     const struct neighbour *child = store_neighbour(core->store, number);
     if (is_away(core, number) && is_over(core, child, now.wall)) {
-      if (!child->dropped) {
+      if (!child->dropped || core_get_snapshot_at(core, number).ms != 0) {
         tell(child);
       }
       core->drop_neighbour = number;
@@ -90,8 +91,13 @@ enum status outbox_run(struct core *core, struct store_txn *txn)
     return STATUS_OK;
   }
   /* It came back meanwhile: it sees for itself whether its cursor stands. */
-  enum status status =
-      is_away(core, number) ? store_outbox_drop(txn, number, DROP_ENTRIES, &done) : STATUS_OK;
+  enum status status = STATUS_OK;
+  if (is_away(core, number)) {
+    status = snapshot_forget(core, txn, number);
+    if (status == STATUS_OK) {
+      status = store_outbox_drop(txn, number, DROP_ENTRIES, &done);
+    }
+  }
   if (done) {
     core->drop_neighbour = 0;
   }

@@ -197,6 +197,7 @@ static void end_requests(struct core *core, enum status status)
 {
   bundle_finish(core, status);
   backup_finish(core, status);
+  snapshot_finish(core, status);
   trim_close(core);
   history_close(core);
   cosign_close(core);

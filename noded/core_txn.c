@@ -93,7 +93,8 @@ void txn_drop_pending(struct core *core)
 bool txn_has_work(const struct core *core)
 {
   return append_waits(core) || bundle_waits(core) || core->backfill || trim_waits(core) ||
-         core->drop_neighbour != 0 || history_waits(core) || backup_waits(core);
+         core->drop_neighbour != 0 || history_waits(core) || backup_waits(core) ||
+         snapshot_waits(core);
 }
 
 bool txn_is_due(const struct core *core, struct mono_ms now)
@@ -305,6 +306,9 @@ static enum status apply_all(struct core *core, struct store_txn *txn)
     status = outbox_run(core, txn);
   }
   if (status == STATUS_OK) {
+    status = snapshot_run(core, txn);
+  }
+  if (status == STATUS_OK) {
     status = history_run(core, txn);
   }
   return status == STATUS_OK ? put_counters(core, txn) : status;
@@ -450,5 +454,6 @@ void txn_run(struct core *core)
   append_finish(core, STATUS_OK);
   bundle_finish(core, STATUS_OK);
   backup_finish(core, STATUS_OK);
+  snapshot_finish(core, STATUS_OK);
   trim_finish(core, STATUS_OK);
 }

@@ -192,3 +192,41 @@ enum status store_erase(struct store_txn *txn, const struct hash *leaf, unsigned
     txn->failed = status;
   return status;
 }
+
+enum status store_tombstone_each(const struct store_txn *txn, uint16_t neighbour,
+                                 bool (*visit)(void *context, const struct hash *leaf,
+                                               unsigned position, const struct subject *subject),
+                                 void *context)
+{
+  struct neighbour to;
+  struct subject_row row;
+  struct subject subject;
+  struct hash leaf;
+  struct walk walk = {0};
+  bool more = true;
+  enum status status = neighbour_get(txn, neighbour, &to);
+
+  if (status == STATUS_OK)
+    status = db_walk_open(txn, TABLE_TOMBSTONES, &walk);
+  if (status != STATUS_OK)
+    return status;
+  status = db_walk_from(&walk, NULL, 0);
+  while (status == STATUS_OK && more) {
+    bool concerned = false;
+    if (walk.key.size != TOMBSTONE_KEY_SIZE || walk.value.size != SUBJECT_SIZE) {
+      status = STATUS_CORRUPT;
+      break;
+    }
+    memcpy(leaf.octets, walk.key.data, HASH_SIZE);
+    memcpy(subject.octets, walk.value.data, SUBJECT_SIZE);
+    status = subject_row_get(txn, &subject, &row);
+    if (status == STATUS_OK)
+      status = audience_concerns(txn, row.audience, &to, &concerned);
+    if (concerned)
+      more = visit(context, &leaf, walk.key.data[HASH_SIZE], &subject);
+    if (status == STATUS_OK || status == STATUS_NOT_FOUND)
+      status = db_walk_next(&walk);
+  }
+  db_walk_close(&walk);
+  return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}

@@ -11,7 +11,7 @@ struct reading {
   uint32_t log;
   struct neighbour neighbour; /* number NEIGHBOUR_NONE: everything */
   unsigned class_bit;         /* 0: all items */
-  bool upward;                /* gapless towards the parent: withheld commits count too */
+  bool upward;                /* gapless there, so withheld commits count too */
 };
 
 static enum status reading_begin(const struct store_txn *txn, uint32_t log, uint16_t neighbour,
@@ -29,7 +29,9 @@ static enum status reading_begin(const struct store_txn *txn, uint32_t log, uint
   if (status != STATUS_OK)
     return status;
   out->class_bit = address_class(&out->neighbour.address);
-  out->upward = neighbour == NEIGHBOUR_PARENT && txn->store->has_parent && head.gapless;
+  out->upward =
+      (neighbour == NEIGHBOUR_PARENT && txn->store->has_parent && head.gapless) ||
+      (neighbour != NEIGHBOUR_PARENT && address_within(&head.address, &out->neighbour.address));
   return STATUS_OK;
 }
 

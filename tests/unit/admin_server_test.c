@@ -167,6 +167,18 @@ void core_backup_drop(struct core_backup *backup)
   (void)backup;
 }
 
+void core_snapshot(struct core *to, struct core_snapshot *snapshot)
+{
+  snapshot->done(to, snapshot, STATUS_NOT_FOUND);
+}
+
+struct wall_ms core_get_snapshot_at(const struct core *of, uint16_t neighbour)
+{
+  (void)of;
+  (void)neighbour;
+  return (struct wall_ms){0};
+}
+
 const char *core_directory(const struct core *of)
 {
   (void)of;

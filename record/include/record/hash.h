@@ -26,6 +26,7 @@ enum hash_domain {
   HASH_TAG = 0x06,
   HASH_SUBJECT = 0x07,
   HASH_DIGEST = 0x08, /* digest over what a log shows, in `heads` */
+  HASH_SNAPSHOT = 0x09,
 };
 
 bool hash_equal(const struct hash *a, const struct hash *b);

@@ -77,7 +77,8 @@ MUST_USE enum status store_commit_load(const struct store_txn *txn, uint32_t log
                                        struct arena *arena, struct bytes_view *octets);
 /* As store_outbox_read, for a log from `from_seq` on (positions are 0): what the neighbour may
  * see of it; commits of which it may see nothing are left out in sparse direction (down) and come
- * withheld in the gapless one (up). `*next_seq` is where to go on, 0 at the end. */
+ * withheld in the gapless one (up, and where a child's own subtree wrote them). `*next_seq` is
+ * where to go on, 0 at the end. */
 MUST_USE enum status store_log_read(const struct store_txn *txn, uint32_t log, uint64_t from_seq,
                                     uint16_t neighbour, size_t bytes_max, size_t count_max,
                                     struct arena *arena, struct outgoing *out, size_t *count,
@@ -136,5 +137,13 @@ MUST_USE enum status store_refused_each(const struct store_txn *txn,
  * is held here and never taken back from a later copy. Held or not, the tombstone stays. */
 MUST_USE enum status store_erase(struct store_txn *txn, const struct hash *leaf, unsigned position,
                                  const struct subject *subject);
+
+/* Tombstones of subjects that concern the neighbour. `visit` returns false to stop.
+ * STATUS_CORRUPT. */
+MUST_USE enum status store_tombstone_each(const struct store_txn *txn, uint16_t neighbour,
+                                          bool (*visit)(void *context, const struct hash *leaf,
+                                                        unsigned position,
+                                                        const struct subject *subject),
+                                          void *context);
 
 #endif
