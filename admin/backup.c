@@ -182,7 +182,7 @@ static void find_noded(char path[PATH_MAX])
 static enum ctl_exit run_restore(struct ctl *ctl, const struct ctl_args *args)
 {
   char path[PATH_MAX];
-  const char *words[10];
+  const char *words[12];
   size_t count = 0;
   find_noded(path);
   words[count++] = path;
@@ -192,6 +192,8 @@ static enum ctl_exit run_restore(struct ctl *ctl, const struct ctl_args *args)
   words[count++] = args->operands[0];
   if (ctl_args_flag(args, "drill"))
     words[count++] = "--drill";
+  if (ctl_args_flag(args, "snapshot"))
+    words[count++] = "--snapshot";
   if (ctl_args_flag(args, "replace"))
     words[count++] = "--replace";
   if (ctl->json)
@@ -217,6 +219,7 @@ static const struct ctl_option snapshot_options[] = {
 static const struct ctl_option restore_options[] = {
     {"drill", 0, NULL, "only try it in a temporary folder, verify, and remove it"},
     {"replace", 0, NULL, "move a store that is in place aside"},
+    {"snapshot", 0, NULL, "a snapshot from the parent: add what the store lacks"},
     {0},
 };
 
@@ -226,10 +229,11 @@ const struct ctl_command ctl_commands_backup[] = {
     {"snapshot", "Backups", "--child ADDRESS FILE", "write all that a child may see into a file",
      "nodectl snapshot --child 310104/012/003 /media/stick/003.snapshot\n", snapshot_options, 1, 1,
      run_snapshot},
-    {"restore", "Backups", "[--drill | --replace] FOLDER",
-     "put a backup in place while no daemon runs",
+    {"restore", "Backups", "[--drill] [--replace] FOLDER | --snapshot FILE",
+     "put a backup or a snapshot in place while no daemon runs",
      "nodectl restore --drill /var/backups/noded-monday\n"
-     "nodectl --dir /var/lib/noded restore --replace /var/backups/noded-monday\n",
+     "nodectl --dir /var/lib/noded restore --replace /var/backups/noded-monday\n"
+     "nodectl --dir /var/lib/noded restore --snapshot /media/stick/003.snapshot\n",
      restore_options, 1, 1, run_restore},
     {0},
 };

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/mapping.h"
 #include "import_row.h"
 #include "import_time.h"
 #include "json.h"
-#include "mapping.h"
 #include "progress.h"
 #include "text.h"
 

@@ -1,10 +1,10 @@
 /* log import: a bundle cut at entry borders into requests. */
 #include <stdlib.h>
 
+#include "admin/mapping.h"
 #include "client.h"
 #include "json.h"
 #include "log.h"
-#include "mapping.h"
 #include "record/bundle.h"
 #include "render.h"
 #include "text.h"

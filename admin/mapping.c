@@ -1,4 +1,4 @@
-#include "mapping.h"
+#include "admin/mapping.h"
 
 #include <errno.h>
 #include <fcntl.h>

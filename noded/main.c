@@ -64,6 +64,8 @@ static const char usage[] =
     "  --check-config  read the configuration, say what is wrong with it, and end\n"
     "  --restore BACKUP [--drill] [--replace] [--json]\n"
     "                  put a backup in place of the store, and end (nodectl restore)\n"
+    "  --restore FILE --snapshot [--drill] [--json]\n"
+    "                  add what the store lacks of a snapshot from the parent, and end\n"
     "  --version       print the version and end\n"
     "  --help          print this and end\n"
     "\n"
@@ -76,6 +78,7 @@ static void take_restore(struct restore_options *restore, int option)
 {
   restore->drill = restore->drill || option == 'D';
   restore->replace = restore->replace || option == 'R';
+  restore->snapshot = restore->snapshot || option == 'S';
   restore->json = restore->json || option == 'j';
   if (option == 'r') {
     restore->backup = optarg;
@@ -103,11 +106,17 @@ static bool paths_take(struct options *options, const char *file, int *code)
 static bool options_read(int argc, char **argv, struct options *options, int *code)
 {
   static const struct option known[] = {
-      {"dir", required_argument, NULL, 'd'},    {"config", required_argument, NULL, 'c'},
-      {"check-config", no_argument, NULL, 'n'}, {"version", no_argument, NULL, 'v'},
-      {"help", no_argument, NULL, 'h'},         {"restore", required_argument, NULL, 'r'},
-      {"drill", no_argument, NULL, 'D'},        {"replace", no_argument, NULL, 'R'},
-      {"json", no_argument, NULL, 'j'},         {NULL, 0, NULL, 0},
+      {"dir", required_argument, NULL, 'd'},
+      {"config", required_argument, NULL, 'c'},
+      {"check-config", no_argument, NULL, 'n'},
+      {"version", no_argument, NULL, 'v'},
+      {"help", no_argument, NULL, 'h'},
+      {"restore", required_argument, NULL, 'r'},
+      {"drill", no_argument, NULL, 'D'},
+      {"replace", no_argument, NULL, 'R'},
+      {"json", no_argument, NULL, 'j'},
+      {"snapshot", no_argument, NULL, 'S'},
+      {NULL, 0, NULL, 0},
   };
   const char *file = NULL;
   int option = 0;
@@ -127,6 +136,7 @@ static bool options_read(int argc, char **argv, struct options *options, int *co
     case 'r':
     case 'D':
     case 'R':
+    case 'S':
     case 'j':
       take_restore(&options->restore, option);
       break;

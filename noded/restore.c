@@ -16,6 +16,7 @@
 #include "noded/config.h"
 #include "noded/core_internal.h"
 #include "noded/identity.h"
+#include "noded/snapshot.h"
 #include "storage/backup.h"
 
 #define KEPT_NAME ".before"
@@ -381,6 +382,9 @@ static bool report(const struct restore *restore, FILE *out)
 
 bool restore_run(const struct restore_options *options, FILE *out, FILE *err)
 {
+  if (options->snapshot) {
+    return snapshot_restore(options, out, err);
+  }
   struct restore restore = {.options = options, .err = err, .began_ms = core_now().mono.ms};
   bool good = manifest_take(&restore) && (options->drill ? drill(&restore) : place(&restore));
   good = good && report(&restore, out);

@@ -14,6 +14,7 @@ struct restore_options {
   const char *config;    /* its configuration */
   bool drill;            /* only into a temporary folder, which is removed again */
   bool replace;          /* the store in place is moved aside */
+  bool snapshot;         /* `backup` is a snapshot's file (noded/snapshot.h) */
   bool json;
 };
 

@@ -1,13 +1,18 @@
 #!/usr/bin/python3
 """Snapshots: all that one child may see, made by its parent, carried by hand."""
+import json
 import os
 import pathlib
+import random
+import shutil
+import signal
 import stat
 import subprocess
+import time
 
 import msgpack
-from nacl.signing import VerifyKey
-from noded_format import digest, verify_bundle
+from nacl.signing import SigningKey, VerifyKey
+from noded_format import digest, item_commitment, leaf, verify_bundle
 
 from support import TreeTest, ctl_json, main
 
@@ -165,6 +170,268 @@ class MakeTest(SnapshotTest):
             street.start()
         read_snapshot(street, self.snapshot(street, community, "cut"))
         self.assertFalse(part.exists())
+
+
+def make_bigger(node, count=90):
+    """Cases for all below `node`, a megabyte and more."""
+    subjects = []
+    for i in range(count):
+        subject = node.report("Notice", os.urandom(20000).hex()[:28000])
+        node.tell("case.comment", subject, f"number {i}", down=[f"{node.address}/*"])
+        subjects.append(subject)
+    return subjects
+
+
+class RestoreTest(SnapshotTest):
+    def restore(self, node, path, *more):
+        return node.ctl("--json", "restore", "--snapshot", *more, path)
+
+    def restored(self, node, path):
+        done = self.restore(node, path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def all_level(self, *nodes):
+        self.tree.wait_linked()
+        self.tree.wait_level()
+        for node in nodes:
+            self.assertTrue(all(case["records"] == len(
+                node.call("case", subject=case["subject"])["records"]) for case in node.cases()))
+        self.assert_verified()
+
+    def test_a_dropped_child_goes_on_from_there(self):
+        """What it wrote and has not sent stays, and the link brings only what came later."""
+        district, street, community, grid = self.whole_tree(
+            settings={"d/s": {"outbox": {"max_mib": 1}}})
+        kept = street.report("Notice", "before", down=["d/s/*"])
+        self.until_case(grid, kept)
+        self.tree.wait_level()
+        street.stop()
+        unsent = [community.report("Noise", "unsent"), grid.report("Noise", "unsent too")]
+        self.until_case(community, unsent[1])
+        community.stop()
+        street.start()
+        subjects = make_bigger(street)
+        self.until(lambda: link_to(street, "d/s/c")["needs_snapshot"], "it is dropped", 60)
+        self.assertEqual(link_to(street, "d/s/c")["snapshot_at"], 0)
+        path = self.snapshot(street, community)
+        self.assertGreater(link_to(street, "d/s/c")["snapshot_at"], 0)
+        self.assertIn("needs snapshot, made ", street.ctl("status").stdout)
+        later = street.report("Notice", "after the snapshot", down=["d/s/*"])
+        street.kill()
+        street.start()
+        waits = sum(lane["commits"] for lane in link_to(street, "d/s/c")["lanes"])
+        self.assertEqual(waits, 1)
+        self.assertEqual(self.restore(community, path, "--drill").returncode, 0)
+        result = self.restored(community, path)
+        self.assertEqual((result["refused"], result["new_id"]), (0, False), result)
+        self.assertGreaterEqual(result["taken"], 180)
+        community.start()
+        for node in (community, grid):
+            for subject in (kept, *subjects, later):
+                self.until_case(node, subject)
+        for subject in unsent:
+            self.until_case(district, subject)
+        self.until(lambda: not link_to(street, "d/s/c")["needs_snapshot"], "it is level")
+        self.assertNotIn("comparing heads", street.log_text())
+        self.all_level(community, grid)
+
+    def test_a_lost_store_is_made_anew(self):
+        """With what the node itself had written; it goes on as the lost one's next."""
+        district, street, community, grid = self.whole_tree()
+        subjects = {grid.report(f"first {i}") for i in range(5)}
+        subjects |= {community.report(f"own {i}") for i in range(5)}
+        subjects |= {street.report("from above", down=["d/s/*"])}
+        near = grid.report("stays below", up=2)
+        self.until_case(community, near)
+        self.until(lambda: subjects <= community.subjects(), "it has all")
+        self.tree.wait_level()
+        former = community.call("status")["store"]
+        community.stop()
+        shutil.rmtree(community.directory / "store")
+        path = self.snapshot(street, community)
+        result = self.restored(community, path)
+        self.assertTrue(result["new_id"])
+        community.start()
+        self.assertNotEqual(community.call("status")["store"], former)
+        self.assertLessEqual(subjects, community.subjects())
+        self.assertEqual(sum(lane["commits"] for lane in
+                             community.call("status")["parent"]["lanes"]), 0)
+        logs = {log["store"]: log for log in community.call("log.list")["logs"]
+                if log["address"] == "d/s/c" and log["lane"] == "normal"}
+        last = logs[former]["id"]
+        after = community.report("after")
+        self.until_case(district, after)
+        self.until_case(community, near)
+        number = [log["number"] for log in community.call("log.list")["logs"]
+                  if log["store"] == result["store"] and log["lane"] == "normal"][0]
+        self.assertEqual(community.call("log.show", log=number, seq=1)["prev"], last)
+        self.assertEqual(street.call("quarantine.list")["entries"], [])
+        self.all_level(*self.tree.nodes.values())
+
+    def test_a_store_behind_its_own_log_gets_a_new_id(self):
+        _, street, community, _ = self.whole_tree()
+        community.report("first")
+        self.tree.wait_level()
+        community.stop()
+        shutil.copytree(community.directory / "store", self.tree.directory / "copy")
+        community.start()
+        later = community.report("later")
+        self.until_case(street, later)
+        self.tree.wait_level()
+        path = self.snapshot(street, community)
+        community.stop()
+        shutil.rmtree(community.directory / "store")
+        shutil.copytree(self.tree.directory / "copy", community.directory / "store")
+        result = self.restored(community, path)
+        self.assertTrue(result["new_id"])
+        community.start()
+        self.assertIn(later, community.subjects())
+        self.until_case(street, community.report("on it goes"))
+        self.assertEqual(street.call("quarantine.list")["entries"], [])
+        self.all_level(community)
+
+    def test_what_does_not_fit_is_refused_and_changes_nothing(self):
+        _, street, community, grid = self.whole_tree("d/s/e")
+        for i in range(20):
+            street.report("Notice", f"text {i} " * 50, down=["d/s/*"])
+        self.until(lambda: len(community.cases()) == 20, "it has all")
+        self.tree.wait_level()
+        path = self.snapshot(street, community)
+        other = self.snapshot(street, self.tree["d/s/e"], "other.snapshot")
+        street.report("Notice", "after it", down=["d/s/*"])
+        self.until(lambda: len(community.cases()) == 21, "it has more")
+        done = self.restore(community, path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("another process has the store", done.stderr)
+        community.stop()
+        data = community.directory / "store" / "data.mdb"
+        before = data.read_bytes()
+        whole = path.read_bytes()
+
+        def refused(octets, *words, node=community):
+            bad = self.tree.directory / "bad.snapshot"
+            bad.write_bytes(octets)
+            done = self.restore(node, bad)
+            self.assertEqual(done.returncode, 1, words)
+            for word in words:
+                self.assertIn(word, done.stderr)
+            self.assertIn("Nothing was changed", done.stderr)
+
+        refused(other.read_bytes(), "is for d/s/e", "this node is d/s/c")
+        refused(b"hello", "is no snapshot")
+        refused(b"", "is no snapshot")
+        bundle = self.tree.directory / "all.bundle"
+        street.ctl("log", "export", "-o", bundle, check=True)
+        refused(bundle.read_bytes(), "is no snapshot", "log import")
+        chance = random.Random(7)
+        for _ in range(12):
+            refused(whole[:chance.randrange(300, len(whole))], "cut off", "copy it again")
+        for _ in range(25):
+            octets = bytearray(whole)
+            octets[chance.randrange(len(octets))] ^= 1 << chance.randrange(8)
+            refused(bytes(octets))
+        refused(whole + b"\x90", "behind its end")
+        refused(whole, "older than what this node has", "have the parent make another")
+        done = community.ctl("restore", "--snapshot", "--replace", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(data.read_bytes(), before)
+        community.start()
+        self.assertEqual(len(community.cases()), 21)
+        # What another key signed, though its form is good.
+        key = SigningKey(bytes.fromhex((grid.directory / "node.key").read_text())[:32])
+        grid.stop()
+        refused(self.signed(whole, key, child="d/s/c/g", parent=bytes(key.verify_key)),
+                "was not made by the node above", node=grid)
+        grid.start()
+        self.all_level(community)
+
+    @staticmethod
+    def signed(octets, key, child=None, parent=None, more=()):
+        """The snapshot with other fields in its head and `more` entries, signed by `key`."""
+        entries = [entry for _, entry in entries_of(octets)][:-1]
+        head = entries[1]
+        head[2], head[3] = child or head[2], parent or head[3]
+        entries[2:2] = more
+        body = b"".join(msgpack.packb(entry, use_bin_type=True) for entry in entries)
+        signature = key.sign(b"noded-snapshot-v1\0" + digest(b"\x09", body)).signature
+        return body + msgpack.packb(["snapshot-end", signature], use_bin_type=True)
+
+    def test_tombstones_bind(self):
+        """What the parent's tombstones name is erased in the store and never comes back."""
+        _, street, community, _ = self.whole_tree()
+        subject = street.append({"kind": "case.report", "down": ["d/s/c"], "items": [
+            {"name": "", "value": {"category": "Noise", "text": "stays"}},
+            {"name": "contact", "value": "to be erased"}]})[0]["subject"]
+        self.until_case(community, subject)
+        self.tree.wait_level()
+        street.report("Notice", "newer", down=["d/s/c"])
+        self.tree.wait_level()
+        path = self.snapshot(street, community)
+        _, entries = read_snapshot(street, path)
+        erased = self.leaf_of(entries, b"to be erased")
+        key = SigningKey(bytes.fromhex((street.directory / "node.key").read_text())[:32])
+        tomb = ["tombstone", erased, 1, self.subject_octets(subject)]
+        community.stop()
+        shutil.rmtree(community.directory / "store")
+        path.write_bytes(self.signed(path.read_bytes(), key, more=[tomb]))
+        self.restored(community, path)
+        community.start()
+        self.all_level(community)
+
+        def values():
+            record = community.call("case", subject=subject)["records"][0]
+            return [item.get("value") for item in record["items"]]
+        self.assertIn("stays", str(values()))
+        self.assertNotIn("to be erased", str(values()))
+        community.call("log.import", octets=self.bundle(street))
+        self.assertNotIn("to be erased", str(values()))
+
+    def bundle(self, node):
+        path = self.tree.directory / "again.bundle"
+        node.ctl("log", "export", "-o", path, check=True)
+        return path.read_bytes()
+
+    @staticmethod
+    def subject_octets(text):
+        number = 0
+        for digit in text:
+            number = number * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(digit)
+        return number.to_bytes(16, "big")
+
+    @staticmethod
+    def leaf_of(entries, needle):
+        for (commit,) in entries["commit"]:
+            for _, (header, items) in commit[2]:
+                octets = [msgpack.packb(item, use_bin_type=True) for item in items]
+                if any(needle in item for item in octets):
+                    return leaf(header, [item_commitment(item) for item in octets])
+        raise AssertionError("not there")
+
+    def test_cut_off_it_is_run_again(self):
+        _, street, community, _ = self.whole_tree()
+        for _ in range(60):
+            street.append(*[{"kind": "case.report", "down": ["d/s/c"], "items": [
+                {"name": "", "value": {"category": "c", "text": os.urandom(200).hex()}}]}
+                for _ in range(20)])
+        for i in range(800):
+            street.report("Notice", f"number {i}", down=["d/s/*"])
+        self.until(lambda: community.call("status")["subjects"] > 2000, "it has all")
+        self.tree.wait_level()
+        path = self.snapshot(street, community)
+        community.stop()
+        shutil.rmtree(community.directory / "store")
+        for pause in (0.0, 0.01, 0.03, 0.06, 0.1, 0.15):
+            cut = self.spawn(self.tree.binaries / "noded", "--dir", community.directory,
+                             "--restore", path, "--snapshot")
+            time.sleep(pause)
+            cut.send_signal(signal.SIGKILL)
+            cut.wait()
+        self.restored(community, path)
+        self.assertEqual(self.restored(community, path)["taken"], 0)
+        community.start()
+        self.assertEqual(len(community.cases()), 2000)
+        self.all_level()
 
 
 if __name__ == "__main__":

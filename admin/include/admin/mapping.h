@@ -1,8 +1,8 @@
 /*
  * A whole file, mapped for reading: bundles and tables may be far larger than memory.
  */
-#ifndef CTL_MAPPING_H
-#define CTL_MAPPING_H
+#ifndef ADMIN_MAPPING_H
+#define ADMIN_MAPPING_H
 
 #include "record/bytes.h"
 
