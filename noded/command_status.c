@@ -30,7 +30,7 @@ static void write_link(struct writer *writer, const struct core *core,
   write_int(writer, "since", figures.since.ms);
   write_int(writer, "last_heard", figures.last_heard.ms);
   write_uint(writer, "rate_bytes_s", figures.rate_bytes_s);
-  write_bool(writer, "needs_snapshot", neighbour->dropped);
+  write_bool(writer, "needs_snapshot", known && figures.needs_snapshot);
   write_int(writer, "snapshot_at",
             neighbour->dropped ? core_get_snapshot_at(core, neighbour->number).ms : 0);
   writer_text(writer, "lanes");

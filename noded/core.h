@@ -206,6 +206,7 @@ struct core_link_figures {
   struct wall_ms since;      /* of the present state */
   struct wall_ms last_heard; /* 0: never */
   uint64_t rate_bytes_s;     /* as measured, 0: unknown */
+  bool needs_snapshot;       /* what waited was dropped, and has not all come yet */
 };
 struct core_figures {
   struct wall_ms started_at;

@@ -99,6 +99,8 @@ struct core {
 
   struct core_snapshot *snapshot_first;    /* core_snapshot.c */
   int64_t snapshot_at[NEIGHBOURS_MAX + 1]; /* ms, 0: none counts */
+  bool behind; /* the parent dropped what waited for us, and we are not level yet */
+  bool behind_stored;
 
   uint16_t drop_neighbour; /* core_outbox.c: what waits for this child is being dropped; 0: none */
   struct mono_ms drop_check_at;
@@ -201,6 +203,12 @@ void snapshot_finish(struct core *core, enum status status);
 /* What waited for the child since is dropped: it no longer counts. */
 MUST_USE enum status snapshot_forget(struct core *core, struct store_txn *txn, uint16_t neighbour);
 void snapshot_load(struct core *core, const struct store_txn *txn);
+/* A link says that what was dropped is sent again, or has come. */
+void snapshot_note(struct core *core, const struct repl_effect *effect);
+MUST_USE enum status snapshot_put_behind(struct core *core, struct store_txn *txn);
+/* What the child's outbox lacked has come there. */
+void snapshot_tell_level(const struct core *core, uint16_t neighbour);
+#define CORE_COUNTER_BEHIND "behind"
 
 /* core_floor.c: a neighbour's copy of a log begins late. */
 MUST_USE enum status floor_apply(struct core *core, struct store_txn *txn,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "noded/core_internal.h"
+#include "noded/log.h"
 
 #define COUNTER_SIZE 32
 
@@ -106,4 +107,46 @@ void snapshot_load(struct core *core, const struct store_txn *txn)
     counter_name(number, name);
     core->snapshot_at[number] = (int64_t)store_meta_get(txn, name);
   }
+  core->behind = core->behind_stored = store_meta_get(txn, CORE_COUNTER_BEHIND) != 0;
+}
+
+/* ---- needed, and served over the link ---- */
+
+static void tell(const struct core *core, uint16_t neighbour, const char *event, const char *text)
+{
+  const struct neighbour *row = store_neighbour(core->store, neighbour);
+  struct log_field fields[] = {log_text("neighbour", row->address.text), log_text("text", text)};
+  log_write(text != NULL ? LOG_WARN : LOG_INFO, event, fields, text != NULL ? 2 : 1);
+}
+
+void snapshot_note(struct core *core, const struct repl_effect *effect)
+{
+  bool behind = effect->position != 0;
+  if (effect->neighbour != NEIGHBOUR_PARENT) {
+    tell(core, effect->neighbour, "needs_snapshot",
+         "what waited for it was dropped; what it lacks is sent again from the logs");
+    return;
+  }
+  if (behind) {
+    tell(core, effect->neighbour, "needs_snapshot",
+         "what waited there for this node was dropped; what it lacks is sent again, which a "
+         "snapshot may shorten");
+  } else if (core->behind) {
+    tell(core, effect->neighbour, "level_again", NULL);
+  }
+  core->behind = behind;
+}
+
+enum status snapshot_put_behind(struct core *core, struct store_txn *txn)
+{
+  if (core->behind == core->behind_stored) {
+    return STATUS_OK;
+  }
+  core->behind_stored = core->behind;
+  return store_meta_put(txn, CORE_COUNTER_BEHIND, core->behind);
+}
+
+void snapshot_tell_level(const struct core *core, uint16_t neighbour)
+{
+  tell(core, neighbour, "level_again", NULL);
 }

@@ -85,6 +85,9 @@ static void carry(struct core *core, struct repl_effect *effect)
   case REPL_UP:
     peers_link_up(core, core->peers, effect);
     break;
+  case REPL_BEHIND:
+    snapshot_note(core, effect);
+    break;
   case REPL_HOLD:
     break;
   }
@@ -261,6 +264,9 @@ bool core_get_link(const struct core *core, uint16_t neighbour, struct core_link
   }
   memset(out, 0, sizeof(*out));
   out->neighbour = neighbour;
+  out->needs_snapshot = neighbour == NEIGHBOUR_PARENT
+                            ? core->behind
+                            : store_neighbour(core->store, neighbour)->dropped;
   if (repl_link_figures(core->node, neighbour, &figures)) {
     out->last_heard = figures.last_heard;
     out->rate_bytes_s = figures.rate_octets_s;

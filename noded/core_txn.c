@@ -94,7 +94,7 @@ bool txn_has_work(const struct core *core)
 {
   return append_waits(core) || bundle_waits(core) || core->backfill || trim_waits(core) ||
          core->drop_neighbour != 0 || history_waits(core) || backup_waits(core) ||
-         snapshot_waits(core);
+         snapshot_waits(core) || core->behind != core->behind_stored;
 }
 
 bool txn_is_due(const struct core *core, struct mono_ms now)
@@ -244,9 +244,14 @@ static enum status apply_lazy(struct core *core, struct store_txn *txn)
       uint64_t position = core->lazy[i].position[lane];
       core->lazy[i].position[lane] = 0;
       if (position != 0) {
+        const struct neighbour *neighbour = store_neighbour(core->store, (uint16_t)i);
+        bool dropped = neighbour->dropped;
         enum status status = store_outbox_ack(txn, (uint16_t)i, lane, position);
         if (status != STATUS_OK) {
           return status;
+        }
+        if (dropped && !neighbour->dropped) {
+          snapshot_tell_level(core, (uint16_t)i);
         }
       }
     }
@@ -310,6 +315,9 @@ static enum status apply_all(struct core *core, struct store_txn *txn)
   }
   if (status == STATUS_OK) {
     status = history_run(core, txn);
+  }
+  if (status == STATUS_OK) {
+    status = snapshot_put_behind(core, txn);
   }
   return status == STATUS_OK ? put_counters(core, txn) : status;
 }

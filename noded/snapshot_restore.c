@@ -371,6 +371,9 @@ static enum status cursors_put(struct filling *filling)
       status = store_cursor_put(filling->txn, NEIGHBOUR_PARENT, lane, &cursor);
     }
   }
+  if (status == STATUS_OK) {
+    status = store_meta_put(filling->txn, CORE_COUNTER_BEHIND, 0);
+  }
   return status;
 }
 

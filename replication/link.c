@@ -99,6 +99,24 @@ static void forget_other_store(struct link *link)
   }
 }
 
+static void note_behind(struct link *link, bool behind, struct step *step)
+{
+  step_effect(step, REPL_BEHIND, link)->position = behind;
+}
+
+/* What the parent dropped isn't lacking, or no longer. */
+static void note_level(struct link *link, struct step *step)
+{
+  bool level = link->peer_dropped;
+  for (unsigned i = 0; i < LANE_COUNT; i++) {
+    level = level && !link->lanes[i].adopts;
+  }
+  if (level) {
+    link->peer_dropped = false;
+    note_behind(link, false, step);
+  }
+}
+
 static void take_hello(struct link *link, const struct message_hello *hello, struct step *step)
 {
   if (link->hello_taken) {
@@ -114,9 +132,12 @@ static void take_hello(struct link *link, const struct message_hello *hello, str
     return;
   }
   link->hello_taken = true;
+  link->peer_dropped = hello->dropped;
   if (hello->dropped) {
     step_effect(step, REPL_NOTICE, link)->text =
         "the neighbour dropped what waited for us, and compares heads";
+  } else if (link->is_parent) {
+    note_behind(link, false, step);
   }
   link->peer_store = hello->store;
   forget_other_store(link);
@@ -197,6 +218,9 @@ void link_cursors(struct link *link, const bool matches[LANE_COUNT], struct step
     }
   } else {
     step_effect(step, REPL_NOTICE, link)->text = "cursors differ, comparing heads";
+    if (link->outbox_dropped) {
+      note_behind(link, true, step);
+    }
     ask_heads(link, step);
   }
   node_ask_quarantined(step->node, link, step);
@@ -272,6 +296,7 @@ static void take_commits(struct link *link, struct message *message, struct step
     hash_tag_next(received->tag, &commits->items[i].commit.id);
   }
   received->position += commits->count;
+  note_level(link, step); /* our cursor stood after all */
   node_take_commits(step->node, link, message, received, step);
 }
 
@@ -287,6 +312,9 @@ static void take_want_heads(struct link *link, struct step *step)
   link->heads_next = 0;
   for (unsigned i = 0; i < LANE_COUNT; i++) {
     link->lanes[i].adopts = true;
+  }
+  if (link->peer_dropped) {
+    note_behind(link, true, step);
   }
 }
 
@@ -345,6 +373,7 @@ static void adopt_cursor(struct link *link, const struct message_heads *heads, s
   effect->position = heads->position;
   effect->has_cursor = true;
   effect->cursor = *received;
+  note_level(link, step);
 }
 
 static void take_heads(struct link *link, const struct message_heads *heads, struct step *step)
@@ -408,6 +437,7 @@ static void take_idle(struct link *link, const struct message_idle *idle, struct
       return;
     }
   }
+  note_level(link, step);
 }
 
 static void take_query(struct link *link, struct message *message, struct step *step)

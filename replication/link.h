@@ -70,6 +70,7 @@ struct link {
   bool hello_taken;    /* its hello came; ours is judged next */
   bool dropped;        /* commits came while there was no room: start over when there is */
   bool outbox_dropped; /* what waited for the peer was dropped before: say when it is level */
+  bool peer_dropped;   /* the peer dropped what waited for us: note when we are level */
   struct link_lane lanes[LANE_COUNT];
   struct bytes answers[LINK_ANSWERS_MAX]; /* queue; the first is being sent */
   uint8_t answer_count;

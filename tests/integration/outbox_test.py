@@ -2,7 +2,7 @@
 import os
 import shutil
 
-from support import TreeTest, main
+from support import Proxy, TreeTest, main
 
 
 def link_to(node, address):
@@ -50,14 +50,84 @@ class OutboxTest(TreeTest):
             for subject in (kept, *subjects, more):
                 self.until_case(node, subject, records=2, seconds=60)
         self.until_case(district, grid_case)
-        self.assertIn("dropped what waited for us", community.log_text())
+        self.assertIn("event=needs_snapshot neighbour=d/s ", community.log_text())
+        self.assertIn("event=needs_snapshot neighbour=d/s/c ", street.log_text())
         self.until(lambda: not link_to(street, "d/s/c")["needs_snapshot"], "it is level again", 30)
         self.assertFalse(tree_row(district, "d/s/c")["needs_snapshot"])
+        self.assertFalse(community.call("status")["parent"]["needs_snapshot"])
         self.tree.wait_level()
+        for node, neighbour in ((community, "d/s"), (street, "d/s/c")):
+            self.assertIn(f"event=level_again neighbour={neighbour}", node.log_text())
         self.assert_verified()
         last = street.report("Notice", "as ever")
         street.tell("case.comment", last, "go on", down=["d/s/*"])
         self.until_case(grid, last, records=2)
+
+    def dropped(self, proxy_rate, count=90):
+        """A community whose outbox at the street was dropped, and that is to return through a slow
+        relay; the relay, what it lacks, and how many octets that is."""
+        _, street, community, _ = self.whole_tree(settings={"d/s": {"outbox": {"max_mib": 1}}})
+        self.tree.wait_level()
+        community.stop()
+        subjects, octets = [], 0
+        for i in range(count):
+            text = os.urandom(14000)
+            octets += len(text)
+            subjects.append(street.append({"kind": "case.report", "down": ["d/s/c"], "items": [
+                {"name": "", "value": {"category": "Notice", "octets": text}}]})[0]["subject"])
+        self.until(lambda: link_to(street, "d/s/c")["needs_snapshot"], "the outbox is dropped", 60)
+        self.until(lambda: pending(street, "d/s/c") == 0, "nothing waits any more", 60)
+        proxy = Proxy(street.listen, rate=proxy_rate)
+        self.addCleanup(proxy.close)
+        path = community.directory / "noded.yaml"
+        path.write_text(path.read_text().replace(street.listen, proxy.url))
+        return proxy, subjects, octets
+
+    def test_served_over_a_link_that_breaks(self):
+        """Each connection goes on about where the last one ended; both sides say what is lacking
+        until it has come, over restarts too."""
+        proxy, subjects, octets = self.dropped(proxy_rate=400_000)
+        street, community = self.tree["d/s"], self.tree["d/s/c"]
+        community.start()
+        cuts = 0
+        for part in (1, 2, 3, 4):
+            self.until(lambda: proxy.octets["down"] > part * octets // 6, "some of it came")
+            self.assertTrue(link_to(street, "d/s/c")["needs_snapshot"])
+            self.assertTrue(community.call("status")["parent"]["needs_snapshot"])
+            self.assertIn("needs snapshot", community.ctl("status").stdout)
+            proxy.cut()
+            if part == 2:
+                community.kill()
+                community.start()
+            if part == 3:
+                street.kill()
+                street.start()
+            self.assertTrue(community.call("status")["parent"]["needs_snapshot"])
+            proxy.mend()
+            cuts += 1
+        self.until(lambda: set(subjects) <= community.subjects(), "all came")
+        self.until(lambda: not community.call("status")["parent"]["needs_snapshot"], "it says so")
+        self.until(lambda: not link_to(street, "d/s/c")["needs_snapshot"], "the parent, too")
+        print(f"{octets} octets in {proxy.octets['down']} on the wire, {cuts} cuts")
+        self.assertLess(proxy.octets["down"], 1.6 * octets)
+        self.tree.wait_level()
+        self.assert_verified()
+
+    def test_urgent_overtakes_what_is_sent_again(self):
+        proxy, subjects, _ = self.dropped(proxy_rate=150_000)
+        street, community = self.tree["d/s"], self.tree["d/s/c"]
+        community.start()
+        self.until(lambda: proxy.octets["down"] > 100_000, "it has begun")
+        urgent = street.report("Fire", "now", lane="urgent", down=["d/s/c"])
+        self.until_case(community, urgent)
+        missing = len(set(subjects) - community.subjects())
+        print(f"urgent came while {missing} of {len(subjects)} were missing")
+        self.assertGreater(missing, len(subjects) // 3)
+        self.assertTrue(community.call("status")["parent"]["needs_snapshot"])
+        proxy.rate = None
+        self.until(lambda: set(subjects) <= community.subjects(), "all came")
+        self.until(lambda: not link_to(street, "d/s/c")["needs_snapshot"], "it is level")
+        self.assert_verified()
 
     def test_the_parents_outbox_is_never_dropped(self):
         _, street, community, grid = self.whole_tree(

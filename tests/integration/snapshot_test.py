@@ -332,6 +332,7 @@ class RestoreTest(SnapshotTest):
             octets[chance.randrange(len(octets))] ^= 1 << chance.randrange(8)
             refused(bytes(octets))
         refused(whole + b"\x90", "behind its end")
+        refused(self.signed(whole, SigningKey.generate()), "is not what its parent signed")
         refused(whole, "older than what this node has", "have the parent make another")
         done = community.ctl("restore", "--snapshot", "--replace", path)
         self.assertEqual(done.returncode, 1)

@@ -260,6 +260,8 @@ static inline void carry(struct world_node *node, struct repl_effect *effect)
   case REPL_UP:
     node->ups++;
     break;
+  case REPL_BEHIND:
+    break;
   case REPL_HOLD:
     node->hold_ms = (int64_t)effect->position;
     break;

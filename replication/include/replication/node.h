@@ -179,7 +179,8 @@ enum repl_effect_type {
   REPL_ANSWERED,      /* to our REPL_ASK */
   REPL_NOTICE,        /* for the log: `text` */
   REPL_UP,            /* the link is up: hello came and is accepted */
-  REPL_HOLD,          /* the peer is busy: `position` ms */
+  REPL_BEHIND, /* what waited was dropped, `position` 1: what lacks is sent again; 0: it came */
+  REPL_HOLD,   /* the peer is busy: `position` ms */
 };
 
 struct repl_effect {
