@@ -1,8 +1,13 @@
 """Limits on what waits for a child that is away, and its return; logs that begin late."""
 import os
+import pathlib
 import shutil
+import time
 
-from support import Proxy, TreeTest, main
+from support import SANITIZED, Proxy, TreeTest, main
+
+FAKETIME = next(iter(sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+DAY_S = 86400
 
 
 def link_to(node, address):
@@ -62,6 +67,59 @@ class OutboxTest(TreeTest):
         last = street.report("Notice", "as ever")
         street.tell("case.comment", last, "go on", down=["d/s/*"])
         self.until_case(grid, last, records=2)
+
+    def step_days(self, node, days):
+        """Puts the node's clock that far ahead, and waits until it has seen so."""
+        offset = node.directory / "offset"
+        fresh = node.directory / "offset.new"
+        fresh.write_text(f"+{days * DAY_S}\n")
+        fresh.rename(offset)
+        self.until(lambda: abs(node.call("status")["now"] / 1000 - time.time() - days * DAY_S) < 60,
+                   f"{node.address}'s clock steps")
+
+    def test_dropped_after_days(self):
+        """By what waits longest, and only for a child that is away."""
+        if FAKETIME is None or SANITIZED:
+            print("SKIP days: no libfaketime here, or a build that it doesn't go with", flush=True)
+            self.skipTest("no libfaketime")
+        _, street, community, grid = self.whole_tree("d/s/e")
+        beside = self.tree["d/s/e"]
+        self.tree.wait_level()
+        street.stop()
+        street.settings["outbox"] = {"max_days": 3}
+        street.write_settings()
+        (street.directory / "offset").write_text("+0\n")
+        street.environment = {
+            "LD_PRELOAD": str(FAKETIME), "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_TIMESTAMP_FILE": str(street.directory / "offset"),
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        street.start()
+        self.tree.wait_linked()
+        community.stop()
+        first = street.report("Notice", "first", down=["d/s/*"])
+        self.until_case(beside, first)
+        self.step_days(street, 2)
+        second = street.report("Notice", "second", down=["d/s/*"])
+        self.until_case(beside, second)
+        since = time.monotonic()
+        self.until(lambda: time.monotonic() - since > 4.5, "the limits are looked at twice")
+        self.assertFalse(link_to(street, "d/s/c")["needs_snapshot"])
+        self.assertEqual(pending(street, "d/s/c"), 2)
+        self.step_days(street, 4)
+        self.until(lambda: link_to(street, "d/s/c")["needs_snapshot"], "it is dropped")
+        self.until(lambda: pending(street, "d/s/c") == 0, "both, as one can't go without the other")
+        self.assertFalse(link_to(street, "d/s/e")["needs_snapshot"])
+        self.assertEqual(street.log_text().count("event=outbox_dropped"), 1)
+        third = street.report("Notice", "third", down=["d/s/*"])
+        self.until(lambda: pending(street, "d/s/c") == 0, "nor does what comes then wait")
+        community.start()
+        for subject in (first, second, third):
+            self.until_case(grid, subject)
+        self.until(lambda: not link_to(street, "d/s/c")["needs_snapshot"], "it is level")
+        self.assertFalse(link_to(street, "d/s/e")["needs_snapshot"])
+        self.tree.wait_level()
+        self.assert_verified()
 
     def dropped(self, proxy_rate, count=90):
         """A community whose outbox at the street was dropped, and that is to return through a slow
