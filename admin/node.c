@@ -2,6 +2,7 @@
 #include "client.h"
 #include "json.h"
 #include "render.h"
+#include "value.h"
 
 #define TRIM_TIMEOUT_MS (10 * 60 * 1000)
 
@@ -71,6 +72,34 @@ static enum ctl_exit run_shutdown(struct ctl *ctl, const struct ctl_args *args)
   return run_plain(ctl, "shutdown", NULL, render_shutdown);
 }
 
+static void render_unhide(const struct ctl_view *view, const msgpack_object *result)
+{
+  fputs(value_bool(value_get(result, "was_hidden"))
+            ? "items are shown, without the parent's tombstones\n"
+            : "nothing was hidden\n",
+        view->out);
+}
+
+static enum ctl_exit run_unhide(struct ctl *ctl, const struct ctl_args *args)
+{
+  struct query query;
+  if (!ctl_args_flag(args, "without-tombstones")) {
+    ctl_complain(ctl, "what was erased since the backup would be shown and sent again; "
+                      "if that must be, say --without-tombstones");
+    return CTL_USAGE;
+  }
+  query_init(&query);
+  writer_bool(query_field(&query, "without_tombstones"), true);
+  enum ctl_exit code = run_plain(ctl, "unhide", &query, render_unhide);
+  query_close(&query);
+  return code;
+}
+
+static const struct ctl_option unhide_options[] = {
+    {"without-tombstones", 0, NULL, "yes, though something in it may have been erased since"},
+    {0},
+};
+
 static const struct ctl_option trim_options[] = {
     {"days", 0, "N", "what is older than N days, instead of retention.days"},
     {"dry-run", 0, NULL, "only say what would go"},
@@ -89,6 +118,9 @@ const struct ctl_command ctl_commands_node[] = {
      "nodectl tree --timeout 5000\n", tree_options, 0, 0, run_tree},
     {"trim", "The node", "[--days N] [--dry-run]", "let go what two nodes above hold",
      "nodectl trim --dry-run\n", trim_options, 0, 0, run_trim},
+    {"unhide", "The node", "--without-tombstones",
+     "show a restored node's items before the parent's tombstones came",
+     "nodectl unhide --without-tombstones\n", unhide_options, 0, 0, run_unhide},
     {"shutdown", "The node", "", "end the daemon cleanly", "nodectl shutdown\n", NULL, 0, 0,
      run_shutdown},
     {0},

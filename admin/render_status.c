@@ -165,6 +165,10 @@ void render_status(const struct ctl_view *view, const msgpack_object *result)
   print_loop(view, value_get(result, "loop"));
   print_trim(view, value_get(result, "trim"));
   print_trouble(view, result);
+  if (value_bool(value_get(result, "hidden")))
+    fprintf(view->out,
+            "hidden   %sno item is shown: restored, and the parent's tombstones have not come%s\n",
+            paint_start(view, PAINT_RED), paint_end(view, PAINT_RED));
   print_links(view, result);
   free(address);
   free(class);

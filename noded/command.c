@@ -36,6 +36,7 @@ static const struct command commands[] = {
     {"status", command_no_args, COMMAND_ON_CORE, command_status_run},
     {"tree", command_tree_args, COMMAND_ON_CORE, command_tree_run},
     {"trim", command_trim_args, COMMAND_ON_CORE, command_trim_run},
+    {"unhide", command_unhide_args, COMMAND_ON_CORE, command_unhide_run},
 };
 
 const struct command *command_find(struct bytes_view name)
@@ -236,7 +237,7 @@ static bool request_read(struct command_call *call, struct bytes_view request)
 
 void command_start(struct command_call *call, struct bytes_view request)
 {
-  if (request_read(call, request)) {
+  if (request_read(call, request) && !command_is_hidden(call)) {
     command_go(call, call->command->place, call->command->run);
   } else {
     command_finish(call, call->status);

@@ -25,6 +25,11 @@ bool command_log_export_args(struct command_call *call, struct reader *args);
 void command_log_export_run(struct command_call *call);
 bool command_log_import_args(struct command_call *call, struct reader *args);
 void command_log_import_run(struct command_call *call);
+/* command_hidden.c */
+bool command_unhide_args(struct command_call *call, struct reader *args);
+void command_unhide_run(struct command_call *call);
+/* Whether the command shows items, and they are hidden: then refused. */
+bool command_is_hidden(struct command_call *call);
 /* command_log.c */
 bool command_log_list_args(struct command_call *call, struct reader *args);
 void command_log_list_run(struct command_call *call);

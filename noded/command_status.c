@@ -152,7 +152,7 @@ static enum status status_write(struct command_call *call, const struct status_s
   const struct core_identity *identity = core_get_identity(core);
   struct writer writer;
   writer_init(&writer, &call->result);
-  writer_map(&writer, 20);
+  writer_map(&writer, 21);
   write_text(&writer, "address", identity->address.text);
   write_text(&writer, "class", address_class_name(&identity->address));
   write_hex(&writer, "node", identity->key.octets, KEY_SIZE);
@@ -171,6 +171,7 @@ static enum status status_write(struct command_call *call, const struct status_s
   write_int(&writer, "hlc_ahead_ms", state->figures.hlc_ahead_ms);
   write_loop(&writer, &state->figures);
   write_trim(&writer, &state->trim);
+  write_bool(&writer, "hidden", core_is_hidden(core));
   return status == STATUS_OK ? writer_finish(&writer) : status;
 }
 

@@ -184,6 +184,15 @@ void core_snapshot(struct core *core, struct core_snapshot *snapshot);
 /* When the last one was begun, since when what waits for the child was not dropped; 0: never. */
 struct wall_ms core_get_snapshot_at(const struct core *core, uint16_t neighbour);
 
+/* A store that was put back shows no item before the parent's tombstones are in it; any thread. */
+bool core_is_hidden(const struct core *core);
+/* Shows items without them. */
+struct core_unhide {
+  void (*done)(struct core *core, struct core_unhide *unhide, enum status status);
+  struct core_unhide *next; /* the core's */
+};
+void core_unhide(struct core *core, struct core_unhide *unhide);
+
 /* The node's directory; any thread. */
 const char *core_directory(const struct core *core);
 

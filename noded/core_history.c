@@ -93,6 +93,9 @@ static enum status give(struct core *core, const struct repl_effect *effect, str
   if (effect->neighbour == NEIGHBOUR_PARENT) {
     return STATUS_NOT_ALLOWED;
   }
+  if (core_is_hidden(core)) {
+    return STATUS_BUSY;
+  }
   if (body.size != SUBJECT_SIZE) {
     return STATUS_MALFORMED;
   }

@@ -102,6 +102,10 @@ struct core {
   bool behind; /* the parent dropped what waited for us, and we are not level yet */
   bool behind_stored;
 
+  atomic_bool hidden;    /* core_hidden.c: no item is shown */
+  struct hiding *hiding; /* NULL: nothing is asked for yet */
+  struct core_unhide *unhide_first;
+
   uint16_t drop_neighbour; /* core_outbox.c: what waits for this child is being dropped; 0: none */
   struct mono_ms drop_check_at;
 
@@ -209,6 +213,20 @@ MUST_USE enum status snapshot_put_behind(struct core *core, struct store_txn *tx
 /* What the child's outbox lacked has come there. */
 void snapshot_tell_level(const struct core *core, uint16_t neighbour);
 #define CORE_COUNTER_BEHIND "behind"
+
+/* core_hidden.c: a restored store waits for the parent's tombstones. */
+#define HIDDEN_KIND "tombstones"
+#define CORE_COUNTER_HIDDEN "hidden" /* 1 from a restore on */
+void hidden_load(struct core *core, const struct store_txn *txn);
+void hidden_query(struct core *core, const struct repl_effect *effect);
+/* False when it answers something else. */
+bool hidden_answered(struct core *core, const struct repl_effect *effect);
+void hidden_tick(struct core *core, struct mono_ms now);
+int64_t hidden_deadline(const struct core *core);
+bool hidden_waits(const struct core *core);
+MUST_USE enum status hidden_run(struct core *core, struct store_txn *txn);
+void hidden_finish(struct core *core, enum status status);
+void hidden_close(struct core *core);
 
 /* core_floor.c: a neighbour's copy of a log begins late. */
 MUST_USE enum status floor_apply(struct core *core, struct store_txn *txn,

@@ -392,6 +392,7 @@ enum status load_node(struct core *core, char *reason)
   core->records_held = core->records_stored = store_meta_get(txn, STORE_COUNTER_RECORDS);
   core->has_previous = store_previous(txn, &core->previous);
   snapshot_load(core, txn);
+  hidden_load(core, txn);
   store_read_end(txn);
   memset(core->told_ends, 0, sizeof(core->told_ends));
   core->backfill = false;

@@ -70,12 +70,15 @@ static void carry(struct core *core, struct repl_effect *effect)
       cosign_query(core, effect);
     } else if (bytes_view_equal(effect->message->query.kind, bytes_view_text(HISTORY_KIND))) {
       history_query(core, effect);
+    } else if (bytes_view_equal(effect->message->query.kind, bytes_view_text(HIDDEN_KIND))) {
+      hidden_query(core, effect);
     } else {
       tree_query(core, effect);
     }
     break;
   case REPL_ANSWERED:
-    if (!cosign_answered(core, effect) && !history_answered(core, effect)) {
+    if (!cosign_answered(core, effect) && !history_answered(core, effect) &&
+        !hidden_answered(core, effect)) {
       tree_answered(core, effect);
     }
     break;
@@ -147,6 +150,7 @@ int64_t core_deadline(const struct core *core, struct mono_ms now)
                       trim_deadline(core),
                       outbox_deadline(core, now),
                       history_deadline(core),
+                      hidden_deadline(core),
                       core->lazy_waits ? core->lazy_at.ms : INT64_MAX,
                       core->room ? INT64_MAX : now.ms + ROOM_CHECK_MS};
   for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
@@ -168,6 +172,7 @@ static void tick(struct core *core)
   trim_tick(core, now.mono);
   outbox_tick(core, now);
   history_tick(core, now.mono);
+  hidden_tick(core, now.mono);
   carry_all(core);
 }
 
@@ -201,6 +206,8 @@ static void end_requests(struct core *core, enum status status)
   bundle_finish(core, status);
   backup_finish(core, status);
   snapshot_finish(core, status);
+  hidden_finish(core, status);
+  hidden_close(core);
   trim_close(core);
   history_close(core);
   cosign_close(core);

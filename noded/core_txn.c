@@ -94,7 +94,7 @@ bool txn_has_work(const struct core *core)
 {
   return append_waits(core) || bundle_waits(core) || core->backfill || trim_waits(core) ||
          core->drop_neighbour != 0 || history_waits(core) || backup_waits(core) ||
-         snapshot_waits(core) || core->behind != core->behind_stored;
+         snapshot_waits(core) || hidden_waits(core) || core->behind != core->behind_stored;
 }
 
 bool txn_is_due(const struct core *core, struct mono_ms now)
@@ -314,6 +314,9 @@ static enum status apply_all(struct core *core, struct store_txn *txn)
     status = snapshot_run(core, txn);
   }
   if (status == STATUS_OK) {
+    status = hidden_run(core, txn);
+  }
+  if (status == STATUS_OK) {
     status = history_run(core, txn);
   }
   if (status == STATUS_OK) {
@@ -463,5 +466,6 @@ void txn_run(struct core *core)
   bundle_finish(core, STATUS_OK);
   backup_finish(core, STATUS_OK);
   snapshot_finish(core, STATUS_OK);
+  hidden_finish(core, STATUS_OK);
   trim_finish(core, STATUS_OK);
 }

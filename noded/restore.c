@@ -249,6 +249,26 @@ static bool store_in_place(struct restore *restore, bool *there)
   return status == STATUS_BUSY ? complain(restore, "%s", reason) : true;
 }
 
+/* Something in it may have been erased since (DESIGN section 5). Nobody is above a district. */
+static enum status hide(struct store *store)
+{
+  struct address above;
+  struct store_txn *txn;
+  if (!address_parent(&store_identity(store)->address, &above) || above.size == 0) {
+    return STATUS_OK;
+  }
+  enum status status = store_begin(store, core_now(), &txn);
+  if (status != STATUS_OK) {
+    return status;
+  }
+  status = store_meta_put(txn, CORE_COUNTER_HIDDEN, 1);
+  if (status != STATUS_OK) {
+    store_abort(txn);
+    return status;
+  }
+  return store_commit(txn);
+}
+
 static bool renew(struct restore *restore, const char *part)
 {
   struct store *store = store_reopen(restore, part);
@@ -257,6 +277,9 @@ static bool renew(struct restore *restore, const char *part)
   }
   randombytes_buf(restore->fresh.octets, STORE_ID_SIZE);
   enum status status = store_renew(store, core_now(), &restore->fresh);
+  if (status == STATUS_OK) {
+    status = hide(store);
+  }
   store_close(store);
   return status == STATUS_OK
              ? true

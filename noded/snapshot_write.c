@@ -138,12 +138,12 @@ static enum status logs_put(struct writing *writing)
   return status;
 }
 
-static bool on_tombstone(void *context, const struct hash *leaf, unsigned position,
-                         const struct subject *subject)
+static bool on_tombstone(void *context, const struct tombstone *tombstone)
 {
   struct writing *writing = context;
   writing->result->tombstones++;
-  writing->failed = snapshot_write_tombstone(leaf, position, subject, &writing->out);
+  writing->failed = snapshot_write_tombstone(&tombstone->leaf, tombstone->position,
+                                             &tombstone->subject, &writing->out);
   if (writing->failed == STATUS_OK) {
     writing->failed = flush(writing, FLUSH_BYTES);
   }
@@ -153,11 +153,14 @@ static bool on_tombstone(void *context, const struct hash *leaf, unsigned positi
 static enum status tombstones_put(struct writing *writing)
 {
   struct store_txn *txn;
+  struct tombstone last;
+  bool more;
   enum status status = store_read_begin(writing->settings->store, &txn);
   if (status != STATUS_OK) {
     return status;
   }
-  status = store_tombstone_each(txn, writing->settings->neighbour, on_tombstone, writing);
+  status = store_tombstone_each(txn, writing->settings->neighbour, NULL, SIZE_MAX, on_tombstone,
+                                writing, &last, &more);
   store_read_end(txn);
   return status == STATUS_OK ? writing->failed : status;
 }

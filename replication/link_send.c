@@ -213,7 +213,8 @@ static bool pump_answers(struct link *link, size_t room, struct step *step)
 static bool pump_lane(struct link *link, unsigned number, size_t room, struct step *step)
 {
   struct link_lane *lane = &link->lanes[number];
-  if (link->hold_until.ms > step->now.mono.ms || !lane_fill(link, number, step)) {
+  if (link->hold_until.ms > step->now.mono.ms || step->node->hidden ||
+      !lane_fill(link, number, step)) {
     return false;
   }
   if (send_slice(link, number, &lane->message, &lane->offset, room, step)) {

@@ -426,6 +426,16 @@ static void take_room(struct repl_node *node, bool room, struct step *step)
   }
 }
 
+static void take_hide(struct repl_node *node, bool hidden, struct step *step)
+{
+  node->hidden = hidden;
+  for (size_t i = 0; i < node->link_slots; i++) {
+    if (node->links[i] != NULL) {
+      link_pump(node->links[i], step);
+    }
+  }
+}
+
 static void take_link_event(struct repl_node *node, const struct repl_event *event,
                             struct link *link, struct step *step)
 {
@@ -503,6 +513,10 @@ enum status repl_step(struct repl_node *node, const struct repl_event *event, st
   case REPL_ROOM:
     take_room(node, event->room, &step);
     node->deadline = now.mono; /* many links changed: look at all */
+    return step.status;
+  case REPL_HIDE:
+    take_hide(node, event->hidden, &step);
+    node->deadline = now.mono;
     return step.status;
   case REPL_ASK:
     take_ask(link, event, &step);

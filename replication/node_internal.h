@@ -43,6 +43,7 @@ struct repl_node {
   size_t quarantined_count;
   size_t quarantined_capacity;
   bool room;
+  bool hidden; /* what is held is shown to nobody */
   struct mono_ms deadline;
   bool clock_known;
   int64_t clock_offset_ms; /* wall less monotonic time, as of the last step of the wall clock */

@@ -193,38 +193,71 @@ enum status store_erase(struct store_txn *txn, const struct hash *leaf, unsigned
   return status;
 }
 
+static enum status tombstone_read(const struct walk *walk, struct tombstone *out)
+{
+  if (walk->key.size != TOMBSTONE_KEY_SIZE || walk->value.size != SUBJECT_SIZE)
+    return STATUS_CORRUPT;
+  memcpy(out->leaf.octets, walk->key.data, HASH_SIZE);
+  out->position = walk->key.data[HASH_SIZE];
+  memcpy(out->subject.octets, walk->value.data, SUBJECT_SIZE);
+  return STATUS_OK;
+}
+
+static enum status tombstone_walk(const struct tombstone *after, struct walk *walk)
+{
+  uint8_t key[TOMBSTONE_KEY_SIZE];
+  enum status status;
+
+  if (after == NULL)
+    return db_walk_from(walk, NULL, 0);
+  memcpy(key, after->leaf.octets, HASH_SIZE);
+  key[HASH_SIZE] = (uint8_t)after->position;
+  status = db_walk_from(walk, key, sizeof(key));
+  if (status == STATUS_OK && walk->key.size == sizeof(key) &&
+      memcmp(walk->key.data, key, sizeof(key)) == 0)
+    status = db_walk_next(walk);
+  return status;
+}
+
+static enum status tombstone_concerns(const struct store_txn *txn, const struct neighbour *to,
+                                      const struct tombstone *tombstone, bool *concerned)
+{
+  struct subject_row row;
+  enum status status = subject_row_get(txn, &tombstone->subject, &row);
+
+  *concerned = false;
+  if (status == STATUS_OK)
+    status = audience_concerns(txn, row.audience, to, concerned);
+  return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 enum status store_tombstone_each(const struct store_txn *txn, uint16_t neighbour,
-                                 bool (*visit)(void *context, const struct hash *leaf,
-                                               unsigned position, const struct subject *subject),
-                                 void *context)
+                                 const struct tombstone *after, size_t rows_max,
+                                 bool (*visit)(void *context, const struct tombstone *tombstone),
+                                 void *context, struct tombstone *last, bool *more)
 {
   struct neighbour to;
-  struct subject_row row;
-  struct subject subject;
-  struct hash leaf;
   struct walk walk = {0};
-  bool more = true;
+  bool concerned;
   enum status status = neighbour_get(txn, neighbour, &to);
 
+  *more = false;
   if (status == STATUS_OK)
     status = db_walk_open(txn, TABLE_TOMBSTONES, &walk);
   if (status != STATUS_OK)
     return status;
-  status = db_walk_from(&walk, NULL, 0);
-  while (status == STATUS_OK && more) {
-    bool concerned = false;
-    if (walk.key.size != TOMBSTONE_KEY_SIZE || walk.value.size != SUBJECT_SIZE) {
-      status = STATUS_CORRUPT;
+  status = tombstone_walk(after, &walk);
+  for (size_t rows = 0; status == STATUS_OK; rows++) {
+    if (rows == rows_max) {
+      *more = true;
       break;
     }
-    memcpy(leaf.octets, walk.key.data, HASH_SIZE);
-    memcpy(subject.octets, walk.value.data, SUBJECT_SIZE);
-    status = subject_row_get(txn, &subject, &row);
+    status = tombstone_read(&walk, last);
     if (status == STATUS_OK)
-      status = audience_concerns(txn, row.audience, &to, &concerned);
-    if (concerned)
-      more = visit(context, &leaf, walk.key.data[HASH_SIZE], &subject);
-    if (status == STATUS_OK || status == STATUS_NOT_FOUND)
+      status = tombstone_concerns(txn, &to, last, &concerned);
+    if (status == STATUS_OK && concerned && !visit(context, last))
+      break;
+    if (status == STATUS_OK)
       status = db_walk_next(&walk);
   }
   db_walk_close(&walk);

@@ -93,6 +93,10 @@ class BackupTest(TreeTest):
         self.assertIn("--replace", done.stderr)
         nodes[3].start()
 
+    def shown(self, node):
+        """The parent's tombstones are in."""
+        self.until(lambda: not node.call("status")["hidden"], f"{node.address} shows its items")
+
     def own_logs(self, node):
         """Of the node itself, by store."""
         logs = node.call("log.list")["logs"]
@@ -117,6 +121,7 @@ class BackupTest(TreeTest):
         self.assertNotEqual(store, former)
         grid.start()
         self.assertEqual(grid.call("status")["store"], store)
+        self.shown(grid)
         self.assertLessEqual(first, grid.subjects())
         last = self.own_logs(grid)[former]
         fresh = {grid.report(f"after {i}") for i in range(5)}
@@ -148,6 +153,7 @@ class BackupTest(TreeTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         node.start()
         self.tree.wait_linked()
+        self.shown(node)
         self.until(lambda: subjects <= node.subjects(), f"{node.address} has all again")
         subjects.add(grid.report("after"))
         self.until(lambda: subjects <= nodes[0].subjects(), "it goes on")
@@ -206,8 +212,9 @@ class BackupTest(TreeTest):
         done = self.restore(grid, path, "--replace")
         self.assertEqual(done.returncode, 0, done.stderr)
         grid.start()
-        self.assertEqual(len(grid.cases()), 2000)
         self.tree.wait_linked()
+        self.shown(grid)
+        self.assertEqual(len(grid.cases()), 2000)
         self.assert_verified(grid)
 
 

@@ -179,6 +179,17 @@ struct wall_ms core_get_snapshot_at(const struct core *of, uint16_t neighbour)
   return (struct wall_ms){0};
 }
 
+bool core_is_hidden(const struct core *of)
+{
+  (void)of;
+  return false;
+}
+
+void core_unhide(struct core *to, struct core_unhide *unhide)
+{
+  unhide->done(to, unhide, STATUS_OK);
+}
+
 const char *core_directory(const struct core *of)
 {
   (void)of;

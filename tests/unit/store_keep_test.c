@@ -282,6 +282,78 @@ static void test_erase(void **state)
   assert_int_equal(subject_count(world, tree->community, &subject).items_shown, 1);
 }
 
+#define STONES 6
+
+struct stones {
+  struct tombstone all[STONES];
+  size_t count;
+};
+
+static bool note_stone(void *context, const struct tombstone *tombstone)
+{
+  struct stones *stones = context;
+  assert_in_range(stones->count, 0, STONES - 1);
+  stones->all[stones->count++] = *tombstone;
+  return true;
+}
+
+/* One that names a record of `by`. */
+static struct hash erase_one(struct tree *tree, struct actor *by, struct subject *subject)
+{
+  struct say say = {.subject = subject, .found = true, .up = TIER_DISTRICT, .see_second = SEE_ALL};
+  struct bytes_view octets = commit_make(&tree->world, by, LANE_NORMAL, &say, 1);
+  struct commit commit;
+  assert_int_equal(commit_read(octets, &tree->world.arena, &commit), VERDICT_OK);
+  struct hash leaf = commit.leaves[0];
+  actor_take(&tree->world, tree->community, octets);
+  struct store_txn *txn = txn_begin(&tree->world, tree->community);
+  assert_ok(store_erase(txn, &leaf, 1, subject));
+  assert_ok(store_commit(txn));
+  return leaf;
+}
+
+/* In pages, those alone that concern the neighbour, in the tables' order. */
+static void test_tombstones_by_page(void **state)
+{
+  struct tree *tree = *state;
+  struct address address = address_of("d/s/c/g");
+  struct subject subjects[STONES];
+  struct hash leaves[STONES];
+  struct stones stones = {0};
+  struct tombstone last;
+  struct tombstone after;
+  struct store_txn *txn;
+  uint16_t number = 0;
+  bool more = true;
+  size_t pages = 0;
+  for (unsigned i = 0; i < STONES; i++) {
+    leaves[i] = erase_one(tree, i % 2 == 0 ? tree->grid : tree->community, &subjects[i]);
+  }
+  txn = txn_begin(&tree->world, tree->community);
+  assert_ok(store_neighbour_put(txn, &address, &number));
+  assert_ok(store_commit(txn));
+  assert_ok(store_read_begin(tree->community->store, &txn));
+  while (more) {
+    assert_ok(store_tombstone_each(txn, number, pages == 0 ? NULL : &after, 2, note_stone, &stones,
+                                   &last, &more));
+    after = last;
+    pages++;
+  }
+  assert_in_range(pages, STONES / 2, STONES / 2 + 1);
+  assert_int_equal(stones.count, STONES / 2); /* what the community founded is none of the grid's */
+  for (size_t i = 0; i < stones.count; i++) {
+    bool known = false;
+    for (size_t j = 0; j < STONES; j += 2) {
+      known = known || (hash_equal(&leaves[j], &stones.all[i].leaf) &&
+                        memcmp(&subjects[j], &stones.all[i].subject, SUBJECT_SIZE) == 0);
+    }
+    assert_true(known);
+    assert_int_equal(stones.all[i].position, 1);
+    assert_true(i == 0 || memcmp(&stones.all[i - 1].leaf, &stones.all[i].leaf, HASH_SIZE) < 0);
+  }
+  store_read_end(txn);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -292,6 +364,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(test_cursor, setup, teardown),
       cmocka_unit_test_setup_teardown(test_neighbour_bounds, setup, teardown),
       cmocka_unit_test_setup_teardown(test_erase, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_tombstones_by_page, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

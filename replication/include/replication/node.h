@@ -73,6 +73,7 @@ enum repl_event_type {
   REPL_PERSISTED,  /* a REPL_PERSIST_COMMITS or REPL_PERSIST_CURSOR is durable */
   REPL_OUTBOX,     /* an outbox grew */
   REPL_ROOM,       /* whether new records can be stored */
+  REPL_HIDE,       /* whether what is held may be shown to neighbours: lanes hold still */
   REPL_ASK,        /* send a query */
   REPL_REPLY,      /* answers REPL_QUERY */
   REPL_RETRY,      /* ask a neighbour for its quarantined logs again */
@@ -155,6 +156,7 @@ struct repl_event {
       struct idle_head own_heads[LANE_COUNT];
     } outbox;
     bool room;
+    bool hidden;
     struct message_query ask;
     struct message_answer reply;
   };

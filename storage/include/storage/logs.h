@@ -138,12 +138,18 @@ MUST_USE enum status store_refused_each(const struct store_txn *txn,
 MUST_USE enum status store_erase(struct store_txn *txn, const struct hash *leaf, unsigned position,
                                  const struct subject *subject);
 
-/* Tombstones of subjects that concern the neighbour. `visit` returns false to stop.
- * STATUS_CORRUPT. */
+/* Tombstones of subjects that concern the neighbour, in order, behind `after` (NULL: from the
+ * first), at most `rows_max` looked at: then `*more`, and `*last` is where to go on. `visit`
+ * returns false to stop. STATUS_CORRUPT. */
+struct tombstone {
+  struct hash leaf;
+  unsigned position;
+  struct subject subject;
+};
 MUST_USE enum status store_tombstone_each(const struct store_txn *txn, uint16_t neighbour,
-                                          bool (*visit)(void *context, const struct hash *leaf,
-                                                        unsigned position,
-                                                        const struct subject *subject),
-                                          void *context);
+                                          const struct tombstone *after, size_t rows_max,
+                                          bool (*visit)(void *context,
+                                                        const struct tombstone *tombstone),
+                                          void *context, struct tombstone *last, bool *more);
 
 #endif
