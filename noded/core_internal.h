@@ -91,6 +91,8 @@ struct core {
 
   struct core_backup *backup_first; /* core_backup.c: to be confirmed */
 
+  struct resync *resync_first; /* core_resync.c */
+
   struct cosigning *cosigning; /* core_cosign.c */
   struct trimming *trimming;   /* core_trim.c */
   uint64_t short_histories;    /* ... as last told */
@@ -161,7 +163,8 @@ void load_outbox(struct core *core, const struct repl_effect *effect);
 void load_log(struct core *core, const struct repl_effect *effect);
 void load_check_cursors(struct core *core, const struct repl_effect *effect);
 void load_heads(struct core *core, const struct repl_effect *effect);
-void load_plan(struct core *core, const struct repl_effect *effect);
+/* Whether the log's origin stands in that neighbour's direction. */
+bool load_stands_toward(const struct core *core, const struct log_head *head, uint16_t neighbour);
 /* Heads of this node's own logs, for idle. */
 void load_own_heads(struct core *core, struct idle_head heads[LANE_COUNT]);
 /* From where a log of which `refused->seq` was refused is wanted again. */
@@ -171,6 +174,12 @@ MUST_USE enum status load_store(struct core *core, const struct store_settings *
                                 char *reason);
 /* Fills a new repl node from the store. */
 MUST_USE enum status load_node(struct core *core, char *reason);
+
+/* core_resync.c: what a neighbour's heads say is to be sent again. */
+void resync_add(struct core *core, struct repl_effect *effect);
+bool resync_waits(const struct core *core);
+void resync_run(struct core *core);
+void resync_close(struct core *core);
 
 /* core_cosign.c: what we and those above us vouch for, when a child asks, or our own trimming. */
 /* Asks the parent; the answer comes to trim_answered with the same id. 0: it can't be asked. */

@@ -149,8 +149,7 @@ void load_own_heads(struct core *core, struct idle_head heads[LANE_COUNT])
 
 /* ---- resynchronisation ---- */
 
-/* Whether the log's origin stands in that neighbour's direction. */
-static bool stands_toward(const struct core *core, const struct log_head *head, uint16_t neighbour)
+bool load_stands_toward(const struct core *core, const struct log_head *head, uint16_t neighbour)
 {
   const struct address *self = &core->identity->address;
   if (neighbour == NEIGHBOUR_PARENT) {
@@ -174,7 +173,7 @@ void load_heads(struct core *core, const struct repl_effect *effect)
   for (; status == STATUS_OK && count < HEADS_PAGE && number <= store_log_count(core->store);
        number++) {
     if (!store_log_at(core->store, number, &head) || head.seq == 0 ||
-        !stands_toward(core, &head, effect->neighbour)) {
+        !load_stands_toward(core, &head, effect->neighbour)) {
       continue;
     }
     struct heads_entry *entry = &entries[count++];
@@ -192,89 +191,6 @@ void load_heads(struct core *core, const struct repl_effect *effect)
   if (status == STATUS_OK) {
     core_step(core, &event);
   }
-}
-
-static const struct heads_entry *find_entry(const struct repl_effect *effect,
-                                            const struct log_head *head)
-{
-  for (size_t i = 0; i < effect->count; i++) {
-    const struct heads_entry *entry = &effect->heads[i];
-    if (entry->log.lane == head->id.lane &&
-        memcmp(entry->log.origin.octets, head->id.origin.octets, KEY_SIZE) == 0 &&
-        memcmp(entry->log.store.octets, head->id.store.octets, STORE_ID_SIZE) == 0) {
-      return entry;
-    }
-  }
-  return NULL;
-}
-
-/* Where the log must be sent from: after what the neighbour holds if that is exactly what we would
- * have shown it so far, else whole. 0: nothing to send. */
-static enum status plan_log(struct core *core, const struct store_txn *txn,
-                            const struct repl_effect *effect, const struct log_head *head,
-                            uint64_t *from)
-{
-  const struct heads_entry *entry = find_entry(effect, head);
-  uint8_t digest[16];
-  uint64_t commits;
-  *from = 1;
-  if (entry == NULL) {
-    return STATUS_OK;
-  }
-  enum status status = store_log_digest(txn, head->number, effect->neighbour, entry->seq,
-                                        &core->arena, digest, &commits);
-  if (status == STATUS_OK && commits == entry->commits &&
-      memcmp(digest, entry->digest, sizeof(digest)) == 0) {
-    *from = head->seq > entry->seq ? entry->seq + 1 : 0;
-  }
-  return status;
-}
-
-static void fill_cursors(struct core *core, uint16_t neighbour,
-                         struct link_cursor cursors[LANE_COUNT])
-{
-  const struct neighbour *row = store_neighbour(core->store, neighbour);
-  for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
-    cursors[lane].store = store_identity(core->store)->store;
-    cursors[lane].position = row->lanes[lane].end_position;
-    memcpy(cursors[lane].tag, row->lanes[lane].end_tag, sizeof(cursors[lane].tag));
-  }
-}
-
-void load_plan(struct core *core, const struct repl_effect *effect)
-{
-  uint32_t logs = store_log_count(core->store);
-  struct repl_event event = {.type = REPL_PLANNED, .neighbour = effect->neighbour};
-  struct repl_replay *replays = calloc(logs + 1, sizeof(*replays));
-  struct store_txn *txn = read_begin(core);
-  struct log_head head;
-  enum status status = replays == NULL ? STATUS_NO_MEMORY : STATUS_OK;
-  size_t count = 0;
-  if (txn == NULL) {
-    free(replays);
-    return;
-  }
-  for (uint32_t number = 1; number <= logs && status == STATUS_OK; number++) {
-    uint64_t from;
-    if (!store_log_at(core->store, number, &head) || head.seq == 0 ||
-        stands_toward(core, &head, effect->neighbour)) {
-      continue;
-    }
-    status = plan_log(core, txn, effect, &head, &from);
-    if (status == STATUS_OK && from != 0) {
-      replays[count].log = (struct log_name){head.id.origin, head.id.store, head.id.lane};
-      replays[count++].from_seq = from;
-    }
-  }
-  read_end(core, txn, status);
-  if (status == STATUS_OK) {
-    event.planned.generation = effect->generation;
-    event.planned.replays = replays;
-    event.planned.count = count;
-    fill_cursors(core, effect->neighbour, event.planned.cursors);
-    core_step(core, &event);
-  }
-  free(replays);
 }
 
 /* ---- at start ---- */

@@ -63,7 +63,7 @@ static void carry(struct core *core, struct repl_effect *effect)
     load_heads(core, effect);
     break;
   case REPL_PLAN_RESYNC:
-    load_plan(core, effect);
+    resync_add(core, effect);
     break;
   case REPL_QUERY:
     if (bytes_view_equal(effect->message->query.kind, bytes_view_text(COSIGN_KIND))) {
@@ -188,12 +188,13 @@ void core_turn(struct core *core)
   }
   check_room(core);
   carry_all(core);
+  resync_run(core);
   tick(core);
   arena_reset(&core->arena);
   if (core->broken) {
     core_restart(core, STATUS_IO);
   }
-  if (more || txn_has_work(core)) {
+  if (more || txn_has_work(core) || resync_waits(core)) {
     core_wake(core);
   }
 }
@@ -208,6 +209,7 @@ static void end_requests(struct core *core, enum status status)
   snapshot_finish(core, status);
   hidden_finish(core, status);
   hidden_close(core);
+  resync_close(core);
   trim_close(core);
   history_close(core);
   cosign_close(core);

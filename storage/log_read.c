@@ -202,38 +202,67 @@ static enum status digest_commit(crypto_generichash_state *state, const struct r
   return STATUS_OK;
 }
 
-enum status store_log_digest(const struct store_txn *txn, uint32_t log, uint16_t neighbour,
-                             uint64_t seq_max, struct arena *arena, uint8_t digest[16],
-                             uint64_t *commits)
+void store_log_digest_begin(struct log_digest *digest, uint32_t log, uint16_t neighbour,
+                            uint64_t seq_max)
 {
-  crypto_generichash_state state;
+  uint8_t domain = HASH_DIGEST;
+
+  *digest = (struct log_digest){.log = log, .neighbour = neighbour, .seq_max = seq_max};
+  crypto_generichash_init(&digest->state, NULL, 0, HASH_SIZE);
+  crypto_generichash_update(&digest->state, &domain, 1);
+}
+
+static void digest_end(struct log_digest *digest)
+{
+  uint8_t hash[HASH_SIZE];
+
+  crypto_generichash_final(&digest->state, hash, sizeof(hash));
+  memcpy(digest->digest, hash, sizeof(digest->digest));
+  digest->done = true;
+}
+
+enum status store_log_digest_step(const struct store_txn *txn, struct log_digest *digest,
+                                  struct arena *arena, size_t *commits_max)
+{
   struct reading reading;
   struct walk walk = {0};
   uint8_t key[COMMIT_KEY_SIZE];
-  uint8_t hash[HASH_SIZE];
-  uint8_t domain = HASH_DIGEST;
-  enum status status = reading_begin(txn, log, neighbour, &reading);
+  enum status status = reading_begin(txn, digest->log, digest->neighbour, &reading);
 
-  *commits = 0;
-  crypto_generichash_init(&state, NULL, 0, HASH_SIZE);
-  crypto_generichash_update(&state, &domain, 1);
-  layout_commit_key(log, 0, key);
+  layout_commit_key(digest->log, digest->next, key);
   if (status == STATUS_OK)
     status = db_walk_open(txn, TABLE_COMMITS, &walk);
   if (status == STATUS_OK) {
     status = db_walk_from(&walk, key, sizeof(key));
-    while (status == STATUS_OK && key_in_log(walk.key, log) &&
-           be64_get(walk.key.data + 4) <= seq_max) {
-      status =
-          digest_commit(&state, &reading, be64_get(walk.key.data + 4), walk.value, arena, commits);
+    while (status == STATUS_OK && key_in_log(walk.key, digest->log) && *commits_max > 0 &&
+           be64_get(walk.key.data + 4) <= digest->seq_max) {
+      uint64_t seq = be64_get(walk.key.data + 4);
+      status = digest_commit(&digest->state, &reading, seq, walk.value, arena, &digest->commits);
+      digest->next = seq + 1;
+      (*commits_max)--;
       if (status == STATUS_OK)
         status = db_walk_next(&walk);
     }
-    if (status == STATUS_NOT_FOUND)
+    if (status == STATUS_NOT_FOUND || (status == STATUS_OK && *commits_max > 0)) {
+      digest_end(digest);
       status = STATUS_OK;
+    }
   }
   db_walk_close(&walk);
-  crypto_generichash_final(&state, hash, sizeof(hash));
-  memcpy(digest, hash, 16);
+  return status;
+}
+
+enum status store_log_digest(const struct store_txn *txn, uint32_t log, uint16_t neighbour,
+                             uint64_t seq_max, struct arena *arena, uint8_t digest[16],
+                             uint64_t *commits)
+{
+  struct log_digest whole;
+  size_t commits_max = SIZE_MAX;
+  enum status status;
+
+  store_log_digest_begin(&whole, log, neighbour, seq_max);
+  status = store_log_digest_step(txn, &whole, arena, &commits_max);
+  *commits = whole.commits;
+  memcpy(digest, whole.digest, sizeof(whole.digest));
   return status;
 }

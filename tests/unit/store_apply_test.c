@@ -347,6 +347,22 @@ static void test_reader_beside(void **state)
   assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+/* The same, a commit at a time. */
+static void pieces_check(const struct store_txn *txn, uint16_t neighbour, uint64_t seq_max,
+                         const uint8_t whole[16])
+{
+  struct arena arena = {0};
+  struct log_digest digest;
+  store_log_digest_begin(&digest, 1, neighbour, seq_max);
+  for (unsigned steps = 0; !digest.done; steps++) {
+    size_t commits_max = 1;
+    assert_in_range(steps, 0, 100);
+    assert_ok(store_log_digest_step(txn, &digest, &arena, &commits_max));
+  }
+  assert_memory_equal(digest.digest, whole, 16);
+  arena_close(&arena);
+}
+
 static void test_log_read_and_digest(void **state)
 {
   struct tree *tree = *state;
@@ -390,6 +406,7 @@ static void test_log_read_and_digest(void **state)
     assert_ok(store_log_digest(txn, 1, NEIGHBOUR_PARENT, 3, &arena, up, &commits));
     assert_int_equal(commits, 3);
     assert_ok(store_log_digest(txn, 1, child, 3, &arena, down, &commits));
+    pieces_check(txn, child, 3, down);
     assert_memory_equal(all, down, 16);
     assert_memory_not_equal(all, up, 16);
     assert_ok(store_log_digest(txn, 1, child, 2, &arena, again, &commits));

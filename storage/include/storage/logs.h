@@ -6,6 +6,8 @@
 #ifndef STORAGE_LOGS_H
 #define STORAGE_LOGS_H
 
+#include <sodium.h>
+
 #include "record/certificate.h"
 #include "storage/neighbours.h"
 #include "storage/store.h"
@@ -91,6 +93,26 @@ MUST_USE enum status store_log_read(const struct store_txn *txn, uint32_t log, u
 MUST_USE enum status store_log_digest(const struct store_txn *txn, uint32_t log, uint16_t neighbour,
                                       uint64_t seq_max, struct arena *arena, uint8_t digest[16],
                                       uint64_t *commits);
+
+/* The same in pieces, each in a transaction of its own, so that nobody waits for a long log. What
+ * changes meanwhile behind the place reached is not looked at again: who compares must learn of it
+ * by other means. */
+struct log_digest {
+  crypto_generichash_state state;
+  uint32_t log;
+  uint16_t neighbour;
+  uint64_t seq_max;
+  uint64_t next; /* seq */
+  uint64_t commits;
+  bool done;
+  uint8_t digest[16]; /* when done */
+};
+void store_log_digest_begin(struct log_digest *digest, uint32_t log, uint16_t neighbour,
+                            uint64_t seq_max);
+/* Looks at up to `*commits_max` commits, and takes their number off. STATUS_CORRUPT,
+ * STATUS_NO_MEMORY. */
+MUST_USE enum status store_log_digest_step(const struct store_txn *txn, struct log_digest *digest,
+                                           struct arena *arena, size_t *commits_max);
 
 /* Commits that are not taken (DESIGN section 6, "Faults stay small"), keyed by (neighbour, log):
  * the first bad commit, the reason, how many since. */
