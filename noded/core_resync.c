@@ -124,9 +124,8 @@ static enum status replay_add(struct resync *job, const struct log_head *head, u
     job->replays = grown;
     job->replay_capacity = capacity;
   }
-  job->replays[job->replay_count].log =
-      (struct log_name){head->id.origin, head->id.store, head->id.lane};
-  job->replays[job->replay_count++].from_seq = from;
+  job->replays[job->replay_count++] = (struct repl_replay){
+      .log = {head->id.origin, head->id.store, head->id.lane}, .from_seq = from};
   return STATUS_OK;
 }
 

@@ -31,7 +31,12 @@ static void lane_close(struct link_lane *lane)
 
 void link_close(struct link *link)
 {
+  struct link kept = {.neighbour = link->neighbour, .generation = link->generation};
+  memcpy(kept.reached, link->reached, sizeof(kept.reached));
   for (unsigned i = 0; i < LANE_COUNT; i++) {
+    if (link->lanes[i].reached.from_seq != 0) {
+      kept.reached[i] = link->lanes[i].reached;
+    }
     lane_close(&link->lanes[i]);
   }
   for (unsigned i = 0; i < link->answer_count; i++) {
@@ -39,7 +44,6 @@ void link_close(struct link *link)
   }
   free(link->certificates_sent);
   free(link->heads);
-  struct link kept = {.neighbour = link->neighbour, .generation = link->generation};
   kept.heard_wall = link->heard_wall;
   kept.report_at.ms = INT64_MAX;
   *link = kept;
@@ -258,10 +262,23 @@ static void take_ack_lane(struct link *link, unsigned number, uint64_t position,
   effect->position = position;
 }
 
+/* What was on the way at the mark has come. */
+static void note_reached(struct link *link)
+{
+  for (unsigned i = 0; i < LANE_COUNT; i++) {
+    struct link_lane *lane = &link->lanes[i];
+    if (lane->mark_octets != 0 && link->sent_reported >= lane->mark_octets) {
+      lane->reached = lane->mark;
+      lane->mark_octets = 0;
+    }
+  }
+}
+
 static void take_ack(struct link *link, struct message *message, struct step *step)
 {
   const struct message_ack *ack = &message->ack;
   link_flow_reported(link, ack->received, step);
+  note_reached(link);
   for (unsigned i = 0; i < ack->lane_count && link->state == LINK_UP; i++) {
     take_ack_lane(link, ack->lanes[i].lane, ack->lanes[i].position, step);
   }
@@ -321,9 +338,12 @@ static void take_want_heads(struct link *link, struct step *step)
 static void take_want(struct link *link, const struct message_want *want, struct step *step)
 {
   switch (want->what) {
-  case WANT_LOG:
-    link_queue_replay(link, &want->log, want->seq == 0 ? 1 : want->seq, LINK_WANTS_MAX, step);
+  case WANT_LOG: {
+    const struct repl_replay replay = {.log = want->log,
+                                       .from_seq = want->seq == 0 ? 1 : want->seq};
+    link_queue_replay(link, &replay, LINK_WANTS_MAX, step);
     break;
+  }
   case WANT_CERTIFICATE: {
     size_t index = certificates_find(&step->node->certificates, &want->certificate);
     if (index != 0) {
@@ -409,14 +429,31 @@ static void take_heads(struct link *link, const struct message_heads *heads, str
   }
 }
 
+/* A log that differs is sent whole; where the last connection ended within it, from there on, then
+ * from its start up to there: links that never last for all of it bring it nevertheless. Not to a
+ * parent, where logs have to come in order. */
+static void queue_planned(struct link *link, const struct repl_replay *replay, struct step *step)
+{
+  const struct repl_replay *reached = &link->reached[replay->log.lane];
+  struct repl_replay rest = *replay;
+  if (!link->is_parent && replay->from_seq == 1 && reached->from_seq > 1 &&
+      memcmp(reached->log.origin.octets, replay->log.origin.octets, KEY_SIZE) == 0 &&
+      memcmp(reached->log.store.octets, replay->log.store.octets, STORE_ID_SIZE) == 0) {
+    rest.from_seq = reached->from_seq;
+    link_queue_replay(link, &rest, 0, step);
+    rest = *replay;
+    rest.until_seq = reached->from_seq - 1;
+  }
+  link_queue_replay(link, &rest, 0, step);
+}
+
 void link_planned(struct link *link, const struct repl_planned *planned, struct step *step)
 {
   if (link->state != LINK_UP || planned->generation != link->generation) {
     return;
   }
   for (size_t i = 0; i < planned->count; i++) {
-    const struct repl_replay *replay = &planned->replays[i];
-    link_queue_replay(link, &replay->log, replay->from_seq, 0, step);
+    queue_planned(link, &planned->replays[i], step);
   }
   for (unsigned i = 0; i < LANE_COUNT; i++) {
     link->lanes[i].adopt = planned->cursors[i];

@@ -46,8 +46,11 @@ struct link_lane {
   struct repl_replay *replays;
   size_t replay_count;
   size_t replay_at;
-  bool replay_before;   /* the last load was of a replay: the outbox is next, if it may go */
-  struct bytes message; /* being sent */
+  struct repl_replay mark;    /* where sending again was, when so many octets had been sent: */
+  uint64_t mark_octets;       /* 0: no mark is set */
+  struct repl_replay reached; /* the last mark that the peer has reported; or zeros */
+  bool replay_before;         /* the last load was of a replay: the outbox is next, if it may go */
+  struct bytes message;       /* being sent */
   size_t offset;
   struct link_unacked *unacked; /* ring of LINK_UNACKED_MAX, made at first use */
   uint16_t unacked_first;
@@ -70,7 +73,8 @@ struct link {
   bool hello_taken;    /* its hello came; ours is judged next */
   bool dropped;        /* commits came while there was no room: start over when there is */
   bool outbox_dropped; /* what waited for the peer was dropped before: say when it is level */
-  bool peer_dropped;   /* the peer dropped what waited for us: note when we are level */
+  struct repl_replay reached[LANE_COUNT]; /* how far earlier connections got in a log; or zeros */
+  bool peer_dropped; /* the peer dropped what waited for us: note when we are level */
   struct link_lane lanes[LANE_COUNT];
   struct bytes answers[LINK_ANSWERS_MAX]; /* queue; the first is being sent */
   uint8_t answer_count;
@@ -151,7 +155,7 @@ struct mono_ms link_deadline(const struct link *link, const struct step *step);
 /* Queues a part of a log to be sent again; dropped when `limit` are waiting (0: no limit). What a
  * peer wants has one, and it asks again at the next hello; what a plan holds is as many as our own
  * logs, and the adopted cursor counts on all of it. */
-void link_queue_replay(struct link *link, const struct log_name *log, uint64_t from_seq,
-                       size_t limit, struct step *step);
+void link_queue_replay(struct link *link, const struct repl_replay *replay, size_t limit,
+                       struct step *step);
 
 #endif

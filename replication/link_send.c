@@ -105,10 +105,10 @@ static void compact_replays(struct link_lane *lane)
   }
 }
 
-void link_queue_replay(struct link *link, const struct log_name *log, uint64_t from_seq,
-                       size_t limit, struct step *step)
+void link_queue_replay(struct link *link, const struct repl_replay *replay, size_t limit,
+                       struct step *step)
 {
-  struct link_lane *lane = &link->lanes[log->lane];
+  struct link_lane *lane = &link->lanes[replay->log.lane];
   if (limit != 0 && lane->replay_count - lane->replay_at >= limit) {
     return;
   }
@@ -124,7 +124,7 @@ void link_queue_replay(struct link *link, const struct log_name *log, uint64_t f
     }
     lane->replays = grown;
   }
-  lane->replays[lane->replay_count++] = (struct repl_replay){*log, from_seq};
+  lane->replays[lane->replay_count++] = *replay;
 }
 
 static void load(struct link *link, unsigned number, bool replay, size_t count_max,
@@ -136,6 +136,10 @@ static void load(struct link *link, unsigned number, bool replay, size_t count_m
   if (replay) {
     effect->log = lane->replays[lane->replay_at].log;
     effect->position = lane->replays[lane->replay_at].from_seq;
+    if (lane->mark_octets == 0) {
+      lane->mark = lane->replays[lane->replay_at];
+      lane->mark_octets = link->sent;
+    }
   }
   size_t frame = link_flow_frame_max(link);
   size_t most = FRAME_PLAIN_MAX - MESSAGE_HEAD_OCTETS - 8 * REPL_LOADED_MAX;
@@ -357,8 +361,11 @@ void link_loaded(struct link *link, const struct repl_loaded *loaded, struct ste
     commits[i] = (struct outgoing_commit){loaded->entries[i].raw_size, loaded->entries[i].zstd};
   }
   if (loaded->from_log) {
-    lane->replays[lane->replay_at].from_seq = loaded->next_seq;
-    lane->replay_at += loaded->next_seq == 0 ? 1 : 0;
+    struct repl_replay *replay = &lane->replays[lane->replay_at];
+    bool ends =
+        loaded->next_seq == 0 || (replay->until_seq != 0 && loaded->next_seq > replay->until_seq);
+    replay->from_seq = loaded->next_seq;
+    lane->replay_at += ends ? 1 : 0;
   } else if (count == 0) {
     lane->end = lane->next - 1; /* nothing there: what was said to be queued is gone */
   }

@@ -171,6 +171,39 @@ class OutboxTest(TreeTest):
         self.tree.wait_level()
         self.assert_verified()
 
+    def test_a_log_that_differs_early_comes_over_many_links(self):
+        """The child holds the log's end, and was shown more of its middle while it was away: no
+        connection lasts for all of it, and each must bring another part."""
+        _, street, community, _ = self.whole_tree(settings={"d/s": {"outbox": {"max_mib": 1}}})
+        drafts = [{"kind": "case.report", "up": 0, "items": [
+            {"name": "", "value": {"category": "Notice", "octets": os.urandom(14000)}}]}
+            for _ in range(120)]
+        subjects = [street.append(draft)[0]["subject"] for draft in drafts]
+        self.until_case(community, street.report("Notice", "the last", down=["d/s/c"]))
+        self.tree.wait_level()
+        community.stop()
+        for subject in subjects:
+            street.tell("case.comment", subject, "yours too", down=["d/s/c"])
+        self.until(lambda: link_to(street, "d/s/c")["needs_snapshot"], "the outbox is dropped", 60)
+        proxy = Proxy(street.listen, rate=2_000_000)
+        self.addCleanup(proxy.close)
+        path = community.directory / "noded.yaml"
+        path.write_text(path.read_text().replace(street.listen, proxy.url))
+        community.start()
+        cuts, total = 0, 120 * 14000
+        while link_to(street, "d/s/c")["needs_snapshot"] and cuts < 20:
+            reached = proxy.octets["down"] + total // 4
+            self.until(lambda: proxy.octets["down"] > reached or
+                       not link_to(street, "d/s/c")["needs_snapshot"], "a part came")
+            proxy.drop()
+            cuts += 1
+        print(f"{cuts} connections, {proxy.octets['down']} octets for {total}")
+        self.assertLess(cuts, 20)
+        self.assertLessEqual(set(subjects), community.subjects())
+        self.tree.wait_linked()
+        self.tree.wait_level()
+        self.assert_verified()
+
     def test_urgent_overtakes_what_is_sent_again(self):
         proxy, subjects, _ = self.dropped(proxy_rate=150_000)
         street, community = self.tree["d/s"], self.tree["d/s/c"]

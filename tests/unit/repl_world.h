@@ -166,7 +166,7 @@ static inline void carry_plan(struct world_node *node, const struct repl_effect 
   for (size_t i = 0; i < node->log_count; i++) {
     uint64_t from = plan_from(effect, &node->logs[i]);
     if (from != 0 && !stands_toward(node, &node->logs[i].name.origin, effect->neighbour)) {
-      replays[count++] = (struct repl_replay){node->logs[i].name, from};
+      replays[count++] = (struct repl_replay){node->logs[i].name, from, 0};
     }
   }
   event.planned.generation = effect->generation;

@@ -113,6 +113,7 @@ struct repl_loaded {
 struct repl_replay {
   struct log_name log;
   uint64_t from_seq;
+  uint64_t until_seq; /* what stands behind it need not come; 0: all does */
 };
 
 struct repl_planned {
