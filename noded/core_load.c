@@ -214,7 +214,6 @@ void load_refused(const struct core *core, const struct log_id *id, struct repl_
   struct log_head head;
   bool known = store_log_find(core->store, id, &head);
   bool next = known && head.gapless && refused->seq > head.seq;
-  refused->again = known && !next;
   refused->want_seq = next ? head.seq + 1 : known ? refused->seq : 1;
 }
 
@@ -223,10 +222,11 @@ static bool add_quarantined(void *context, const struct quarantine_entry *entry)
   struct core *core = context;
   struct repl_refused refused = {
       .log = {entry->log.origin, entry->log.store, entry->log.lane},
-      .seq = entry->seq,
+      .seq = entry->low,
       .verdict = entry->verdict,
   };
   load_refused(core, &entry->log, &refused);
+  refused.seq = entry->high;
   repl_node_add_quarantined(core->node, entry->neighbour, &refused);
   return true;
 }

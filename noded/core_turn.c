@@ -48,6 +48,7 @@ static void carry(struct core *core, struct repl_effect *effect)
   case REPL_PERSIST_REFUSALS:
   case REPL_PERSIST_CURSOR:
   case REPL_PERSIST_FLOOR:
+  case REPL_PERSIST_PASSED:
     txn_add_effect(core, effect, NULL);
     break;
   case REPL_LOAD:

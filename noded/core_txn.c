@@ -203,6 +203,12 @@ static enum status apply_refusals(struct store_txn *txn, struct instant now,
   return STATUS_OK;
 }
 
+static enum status apply_passed(struct store_txn *txn, const struct repl_effect *effect)
+{
+  struct log_id id = {effect->log.origin, effect->log.store, effect->log.lane};
+  return store_quarantine_raise(txn, effect->neighbour, &id, effect->position);
+}
+
 static enum status apply_certificate(struct store_txn *txn, const struct pending *pending)
 {
   struct certificate certificate;
@@ -223,6 +229,9 @@ static enum status apply_effect(struct core *core, struct store_txn *txn, struct
     break;
   case REPL_PERSIST_FLOOR:
     status = floor_apply(core, txn, effect);
+    break;
+  case REPL_PERSIST_PASSED:
+    status = apply_passed(txn, effect);
     break;
   case REPL_PERSIST_REFUSALS:
     status = apply_refusals(txn, core_now(), pending);

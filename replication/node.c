@@ -164,9 +164,11 @@ static struct quarantined *add_quarantined(struct repl_node *node, uint16_t neig
 {
   struct quarantined *entry = find_quarantined(node, neighbour, &refused->log);
   if (entry != NULL) {
-    entry->want_seq = refused->want_seq < entry->want_seq ? refused->want_seq : entry->want_seq;
+    if (refused->want_seq < entry->want_seq) {
+      entry->want_seq = refused->want_seq;
+      entry->asked_seq = UINT64_MAX;
+    }
     entry->last_seq = refused->seq > entry->last_seq ? refused->seq : entry->last_seq;
-    entry->again = entry->again || refused->again;
     return entry;
   }
   if (count_quarantined(node, neighbour) >= REPL_QUARANTINED_MAX) {
@@ -185,8 +187,8 @@ static struct quarantined *add_quarantined(struct repl_node *node, uint16_t neig
   *entry = (struct quarantined){.neighbour = neighbour,
                                 .log = refused->log,
                                 .want_seq = refused->want_seq,
-                                .last_seq = refused->seq,
-                                .again = refused->again};
+                                .asked_seq = UINT64_MAX,
+                                .last_seq = refused->seq};
   return entry;
 }
 
@@ -196,8 +198,10 @@ void repl_node_add_quarantined(struct repl_node *node, uint16_t neighbour,
   (void)add_quarantined(node, neighbour, refused);
 }
 
-static void want_log(struct link *link, const struct quarantined *entry, struct step *step)
+static void want_log(struct link *link, struct quarantined *entry, struct step *step)
 {
+  entry->wanted_generation = link->generation;
+  entry->asked_seq = entry->want_seq;
   struct message_want want = {.what = WANT_LOG, .log = entry->log, .seq = entry->want_seq};
   link_send_want(link, &want, step);
 }
@@ -216,23 +220,30 @@ void node_note_refused(struct repl_node *node, uint16_t neighbour,
                (refused->verdict == VERDICT_UNKNOWN_CERTIFICATE &&
                 certificates_any_of_key(&node->certificates, &refused->log.origin) != NULL);
   if (helps && entry->wanted_generation != link->generation) {
-    entry->wanted_generation = link->generation;
     want_log(link, entry, step);
   }
 }
 
-/* What is asked for again comes in order. A later place makes good what was refused only where
- * the log has to be gapless and what was refused was not a further showing of what is held. */
-void node_forget_refused(struct repl_node *node, uint16_t neighbour, const struct log_name *log,
-                         uint64_t seq)
+/* A commit was taken. What was asked for comes in order, so whatever stands below is made good too;
+ * what comes of itself (`in_order` false) makes good its own place alone. */
+static void pass_refused(struct repl_node *node, const struct link *link,
+                         const struct commit_header *header, bool in_order, struct step *step)
 {
-  struct quarantined *entry = find_quarantined(node, neighbour, log);
-  if (entry == NULL || seq < entry->want_seq) {
+  struct log_name log = {header->origin, header->store, header->lane};
+  struct quarantined *entry = find_quarantined(node, link->neighbour, &log);
+  if (entry == NULL || header->seq < entry->want_seq) {
     return;
   }
-  if (seq < entry->last_seq) {
-    entry->want_seq = seq + 1;
-  } else if (seq == entry->last_seq || !entry->again) {
+  bool asked = in_order && entry->wanted_generation == link->generation &&
+               entry->asked_seq <= entry->want_seq;
+  if (header->seq != entry->want_seq && !asked) {
+    return;
+  }
+  entry->want_seq = header->seq + 1;
+  struct repl_effect *effect = step_effect(step, REPL_PERSIST_PASSED, link);
+  effect->log = log;
+  effect->position = entry->want_seq;
+  if (entry->want_seq > entry->last_seq) {
     *entry = node->quarantined[--node->quarantined_count];
   }
 }
@@ -242,7 +253,6 @@ void node_ask_quarantined(struct repl_node *node, struct link *link, struct step
   for (size_t i = 0; i < node->quarantined_count; i++) {
     struct quarantined *entry = &node->quarantined[i];
     if (entry->neighbour == link->neighbour && link->state == LINK_UP) {
-      entry->wanted_generation = link->generation;
       want_log(link, entry, step);
     }
   }
@@ -256,7 +266,6 @@ static void ask_origin(struct repl_node *node, const struct node_key *origin, st
     struct link *link = link_of(node, entry->neighbour);
     if (link != NULL && link->state == LINK_UP &&
         memcmp(origin->octets, entry->log.origin.octets, KEY_SIZE) == 0) {
-      entry->wanted_generation = link->generation;
       want_log(link, entry, step);
     }
   }
@@ -326,14 +335,12 @@ static void take_persisted(struct repl_node *node, const struct repl_event *even
                            struct link *link, struct step *step)
 {
   const struct repl_persisted *persisted = &event->persisted;
-  if (persisted->message != NULL && node->quarantined_count > 0) {
+  if (persisted->message != NULL && node->quarantined_count > 0 && link != NULL) {
     const struct message_commits *commits = &persisted->message->commits;
     for (unsigned i = 0; i < commits->count; i++) {
-      const struct commit_header *header = &commits->items[i].commit.header;
-      struct log_name log = {header->origin, header->store, header->lane};
       enum verdict verdict = commits->items[i].verdict;
       if (verdict == VERDICT_OK || verdict == VERDICT_DUPLICATE) {
-        node_forget_refused(node, event->neighbour, &log, header->seq);
+        pass_refused(node, link, &commits->items[i].commit.header, commits->position == 0, step);
       }
     }
   }

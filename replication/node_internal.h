@@ -28,9 +28,9 @@ struct certificate_table {
 struct quarantined {
   uint16_t neighbour;
   struct log_name log;
-  uint64_t want_seq;          /* from here on it is asked for again */
-  uint64_t last_seq;          /* highest that was refused */
-  bool again;                 /* as in struct repl_refused */
+  uint64_t want_seq;  /* from here on it is asked for again */
+  uint64_t asked_seq; /* from where it was asked for; UINT64_MAX: not since it was lowered */
+  uint64_t last_seq;  /* highest that was refused */
   uint32_t wanted_generation; /* connection in which a gap was asked for */
 };
 
@@ -92,9 +92,6 @@ MUST_USE enum verdict node_judge_commit(const struct repl_node *node, const stru
 /* node.c */
 void node_note_refused(struct repl_node *node, uint16_t neighbour,
                        const struct repl_refused *refused, struct step *step);
-/* The log goes on at `seq`, from there or by another way. */
-void node_forget_refused(struct repl_node *node, uint16_t neighbour, const struct log_name *log,
-                         uint64_t seq);
 void node_ask_quarantined(struct repl_node *node, struct link *link, struct step *step);
 /* Takes a certificate that a neighbour or a bundle brought. */
 void node_take_certificate(struct repl_node *node, struct link *from, struct message *message,

@@ -282,8 +282,8 @@ void layout_quarantine_key(uint16_t neighbour, const struct log_id *log,
   layout_log_id_write(log, out + 2);
 }
 
-void layout_quarantine_write(const struct quarantine_value *value,
-                             uint8_t out[QUARANTINE_VALUE_SIZE])
+size_t layout_quarantine_write(const struct quarantine_value *value,
+                               uint8_t out[QUARANTINE_VALUE_WIDE])
 {
   le_put(out, value->number, 4);
   le_put(out + 4, value->seq, 8);
@@ -291,13 +291,17 @@ void layout_quarantine_write(const struct quarantine_value *value,
   le_put(out + 13, (uint64_t)value->first_at.ms, 8);
   le_put(out + 21, (uint64_t)value->last_at.ms, 8);
   le_put(out + 29, value->count, 8);
+  le_put(out + 37, value->low, 8);
+  le_put(out + 45, value->high, 8);
+  return value->low == value->seq && value->high == value->seq ? QUARANTINE_VALUE_SIZE
+                                                               : QUARANTINE_VALUE_WIDE;
 }
 
 bool layout_quarantine_read(struct bytes_view octets, struct quarantine_value *out)
 {
   const uint8_t *at = octets.data;
 
-  if (octets.size != QUARANTINE_VALUE_SIZE)
+  if (octets.size != QUARANTINE_VALUE_SIZE && octets.size != QUARANTINE_VALUE_WIDE)
     return false;
   out->number = (uint32_t)le_get(at, 4);
   out->seq = le_get(at + 4, 8);
@@ -305,7 +309,9 @@ bool layout_quarantine_read(struct bytes_view octets, struct quarantine_value *o
   out->first_at.ms = (int64_t)le_get(at + 13, 8);
   out->last_at.ms = (int64_t)le_get(at + 21, 8);
   out->count = le_get(at + 29, 8);
-  return true;
+  out->low = octets.size == QUARANTINE_VALUE_WIDE ? le_get(at + 37, 8) : out->seq;
+  out->high = octets.size == QUARANTINE_VALUE_WIDE ? le_get(at + 45, 8) : out->seq;
+  return out->low <= out->high;
 }
 
 size_t layout_floor_write(const struct log_floor *floor, uint8_t out[FLOOR_VALUE_MAX])

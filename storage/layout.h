@@ -233,9 +233,11 @@ MUST_USE bool layout_neighbour_read(struct bytes_view octets, struct neighbour *
 
 /* ---- quarantine, refused ---- */
 #define QUARANTINE_KEY_SIZE (2 + LOG_ID_SIZE)
-#define QUARANTINE_VALUE_SIZE 37
+#define QUARANTINE_VALUE_SIZE 37 /* one place */
+#define QUARANTINE_VALUE_WIDE 53
 #define REFUSED_VALUE_SIZE 17
-/* number u32, seq u64, verdict u8, first ms u64, last ms u64, count u64 */
+/* number u32, seq u64, verdict u8, first ms u64, last ms u64, count u64; where more than `seq` was
+ * refused, or some of it made good: low u64, high u64 */
 struct quarantine_value {
   uint32_t number;
   uint64_t seq;
@@ -243,11 +245,13 @@ struct quarantine_value {
   struct wall_ms first_at;
   struct wall_ms last_at;
   uint64_t count;
+  uint64_t low; /* the lowest place that is not made good */
+  uint64_t high;
 };
 void layout_quarantine_key(uint16_t neighbour, const struct log_id *log,
                            uint8_t out[QUARANTINE_KEY_SIZE]);
-void layout_quarantine_write(const struct quarantine_value *value,
-                             uint8_t out[QUARANTINE_VALUE_SIZE]);
+size_t layout_quarantine_write(const struct quarantine_value *value,
+                               uint8_t out[QUARANTINE_VALUE_WIDE]);
 MUST_USE bool layout_quarantine_read(struct bytes_view octets, struct quarantine_value *out);
 
 /* ---- tombstones ---- */

@@ -2,6 +2,7 @@
  * Quarantine and refusals: what a neighbour sent that we don't take, and what it didn't take of
  * ours. Both are bounded for each neighbour (DESIGN section 6, "Faults stay small").
  */
+#include "meta.h"
 #include "state.h"
 
 /* Past the maximum a neighbour's commits are only counted, under the log id of all zeros. */
@@ -46,10 +47,12 @@ static enum status value_get(const struct store_txn *txn, const uint8_t *key,
 static enum status value_put(struct store_txn *txn, const uint8_t *key,
                              const struct quarantine_value *value)
 {
-  uint8_t octets[QUARANTINE_VALUE_SIZE];
+  uint8_t octets[QUARANTINE_VALUE_WIDE];
+  size_t size = layout_quarantine_write(value, octets);
+  enum status status = size == QUARANTINE_VALUE_WIDE ? meta_format_raise(txn) : STATUS_OK;
 
-  layout_quarantine_write(value, octets);
-  return db_put(txn, TABLE_QUARANTINE, key, QUARANTINE_KEY_SIZE, octets, sizeof(octets));
+  return status == STATUS_OK ? db_put(txn, TABLE_QUARANTINE, key, QUARANTINE_KEY_SIZE, octets, size)
+                             : status;
 }
 
 static enum status octets_put(struct store_txn *txn, const uint8_t *key, uint32_t number,
@@ -100,6 +103,8 @@ enum status store_quarantine_put(struct store_txn *txn, uint16_t neighbour,
         .seq = seq,
         .verdict = (uint8_t)verdict,
         .first_at = txn->now.wall,
+        .low = seq,
+        .high = seq,
     };
     counters->quarantined++;
     status = octets_put(txn, key, value.number, octets);
@@ -108,6 +113,8 @@ enum status store_quarantine_put(struct store_txn *txn, uint16_t neighbour,
     return status;
   value.last_at = txn->now.wall;
   value.count++;
+  value.low = seq < value.low ? seq : value.low;
+  value.high = seq > value.high ? seq : value.high;
   return value_put(txn, key, &value);
 }
 
@@ -143,9 +150,35 @@ enum status store_quarantine_drop(struct store_txn *txn, uint32_t number)
   return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
 }
 
-/* What was refused has been made good at its very place (a further showing of what was held is not
- * made good by what comes after it) or has been let go; except a fork, which stays for people to
+/* The entry stands from `low` on; past its highest place it goes. A fork stays for people to
  * see. */
+static enum status entry_raise(struct store_txn *txn, const uint8_t *key,
+                               struct quarantine_value *value, uint64_t low)
+{
+  if (value->verdict == VERDICT_FORK || low <= value->low)
+    return STATUS_OK;
+  if (low > value->high)
+    return entry_drop(txn, key, value->number);
+  value->low = low;
+  return value_put(txn, key, value);
+}
+
+enum status store_quarantine_raise(struct store_txn *txn, uint16_t neighbour,
+                                   const struct log_id *log, uint64_t low)
+{
+  struct quarantine_value value;
+  uint8_t key[QUARANTINE_KEY_SIZE];
+  enum status status;
+
+  layout_quarantine_key(neighbour, log, key);
+  status = value_get(txn, key, &value);
+  if (status == STATUS_NOT_FOUND)
+    return STATUS_OK;
+  return status == STATUS_OK ? entry_raise(txn, key, &value, low) : status;
+}
+
+/* What was refused has been made good at its very place (a further showing of what was held is not
+ * made good by what comes after it) or has been let go. */
 static enum status entry_passed(struct store_txn *txn, uint16_t neighbour,
                                 const struct log_slot *slot, uint64_t seq)
 {
@@ -157,10 +190,11 @@ static enum status entry_passed(struct store_txn *txn, uint16_t neighbour,
   status = value_get(txn, key, &value);
   if (status == STATUS_NOT_FOUND)
     return STATUS_OK;
-  if (status != STATUS_OK || value.verdict == VERDICT_FORK ||
-      (value.seq != seq && value.seq > slot->floor))
+  if (status != STATUS_OK)
     return status;
-  return entry_drop(txn, key, value.number);
+  if (seq == value.low)
+    return entry_raise(txn, key, &value, seq + 1);
+  return entry_raise(txn, key, &value, slot->floor + 1);
 }
 
 enum status quarantine_passed(struct store_txn *txn, const struct log_slot *slot, uint64_t seq)
@@ -195,6 +229,8 @@ static enum status entry_read(const struct store_txn *txn, struct bytes_view key
       .number = value.number,
       .neighbour = be16_get(octets.data),
       .seq = value.seq,
+      .low = value.low,
+      .high = value.high,
       .verdict = (enum verdict)value.verdict,
       .first_at = value.first_at,
       .last_at = value.last_at,

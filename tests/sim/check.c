@@ -46,6 +46,17 @@ void check_own_log(struct world *world, struct sim_node *node)
 /* An urgent record is at the parent soon, whatever waits, if nothing happened to the way. */
 #define URGENT_US (6 * SIM_SECOND)
 
+/* Both ends hold the line for one that lives: to notice that the other device is gone, and another
+ * has taken its place, may take a child its dead time. */
+static bool both_connected(const struct sim_node *node, const struct sim_node *parent)
+{
+  const struct neighbour *child = store_neighbour_find(parent->core->store, &node->address);
+  struct core_link_figures up;
+  struct core_link_figures down;
+  return child != NULL && core_get_link(node->core, NEIGHBOUR_PARENT, &up) && up.connected &&
+         core_get_link(parent->core, child->number, &down) && down.connected;
+}
+
 static void check_urgent(struct world *world, uint32_t who, uint64_t number)
 {
   const struct sim_node *node = &world->nodes[who];
@@ -53,13 +64,11 @@ static void check_urgent(struct world *world, uint32_t who, uint64_t number)
   const struct sim_node *parent = &world->nodes[node->parent];
   struct log_head head = {0};
   struct log_id id = {node->identity.key, record->store, LANE_URGENT};
-  struct core_link_figures figures;
   int64_t calm_us = record->at_us - 60 * SIM_SECOND;
   /* By a wrong clock the parent may refuse it; that is looked at in the end. */
   if (node->core == NULL || parent->core == NULL || parent->wall_offset_ms != 0 ||
       node->trouble_us > calm_us || parent->trouble_us > calm_us ||
-      world->links[who].disturbed_us > calm_us ||
-      !core_get_link(node->core, NEIGHBOUR_PARENT, &figures) || !figures.connected) {
+      world->links[who].disturbed_us > calm_us || !both_connected(node, parent)) {
     return;
   }
   world->urgent_checked++;

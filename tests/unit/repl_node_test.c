@@ -366,6 +366,43 @@ static void test_quarantine_at_start(void **state)
   world_close(&tree.world);
 }
 
+/* Places 2 and 4 were refused: that 4 comes by itself does not make 2 good, what is asked for and
+ * comes in order does. */
+static void test_quarantine_has_a_range(void **state)
+{
+  static struct tree tree;
+  struct kept_commit *commits[4];
+  struct repl_event retry = {.type = REPL_RETRY, .neighbour = 2};
+  (void)state;
+  puppets_open(&tree, "range");
+  for (unsigned i = 0; i < 4; i++) {
+    commits[i] = commit_of(tree.child, LANE_NORMAL);
+  }
+  puppet_commits(tree.child, LANE_NORMAL, 1, commits, 4);
+  world_run(&tree.world, 50);
+  struct repl_refused refused = {
+      .log = name_of(&commits[0]->header), .seq = 4, .want_seq = 4, .verdict = VERDICT_BAD_CHAIN};
+  repl_node_add_quarantined(tree.node->node, 2, &refused);
+  refused.seq = refused.want_seq = 2;
+  repl_node_add_quarantined(tree.node->node, 2, &refused);
+  puppet_commits(tree.child, LANE_NORMAL, 5, commits + 3, 1);
+  world_run(&tree.world, 50);
+  assert_int_equal(tree.node->passed_seq, 0);
+  node_event(tree.node, &retry);
+  world_run(&tree.world, 50);
+  assert_int_equal(puppet_last(tree.child, MESSAGE_WANT)->want.seq, 2);
+  puppet_commits(tree.child, LANE_NORMAL, 0, commits + 2, 1); /* 2 is not shown to us any more */
+  world_run(&tree.world, 50);
+  assert_int_equal(tree.node->passed_seq, 4);
+  puppet_commits(tree.child, LANE_NORMAL, 0, commits + 3, 1);
+  world_run(&tree.world, 50);
+  assert_int_equal(tree.node->passed_seq, 5);
+  node_event(tree.node, &retry);
+  world_run(&tree.world, 50);
+  assert_int_equal(wants_of_log(tree.child), 1);
+  world_close(&tree.world);
+}
+
 /* A clock that was wrong judged; once it is set right, what it refused is asked for again. */
 static void test_quarantine_after_clock_is_set(void **state)
 {
@@ -638,6 +675,7 @@ int main(void)
       cmocka_unit_test(test_gap),
       cmocka_unit_test(test_quarantine_is_bounded),
       cmocka_unit_test(test_quarantine_at_start),
+      cmocka_unit_test(test_quarantine_has_a_range),
       cmocka_unit_test(test_quarantine_after_clock_is_set),
       cmocka_unit_test(test_bundle),
       cmocka_unit_test(test_refusals_are_persisted),

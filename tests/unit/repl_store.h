@@ -83,6 +83,7 @@ struct world_node {
   struct repl_refused *refused;
   size_t refused_count;
   size_t refusals_told; /* by neighbours, in acks */
+  uint64_t passed_seq;  /* of the last REPL_PERSIST_PASSED */
   unsigned ups;
   unsigned notices;
   unsigned loads_log;

@@ -332,7 +332,7 @@ static inline void apply_commits(struct world_node *node, const struct repl_effe
     const struct kept_log *log = log_find(node, &name);
     struct repl_refused *entry = &refused[(*refused_count)++];
     *entry = (struct repl_refused){name, item->commit.header.seq, item->verdict,
-                                   log == NULL ? 1 : log->count + 1, false};
+                                   log == NULL ? 1 : log->count + 1};
     node->refused = realloc(node->refused, (node->refused_count + 1) * sizeof(*node->refused));
     assert_non_null(node->refused);
     node->refused[node->refused_count++] = *entry;
@@ -350,6 +350,8 @@ static inline void apply_effect(struct world_node *node, const struct repl_effec
     outbox->acked = effect->position;
   } else if (effect->type == REPL_PERSIST_REFUSALS) {
     node->refusals_told += effect->message->ack.refusal_count;
+  } else if (effect->type == REPL_PERSIST_PASSED) {
+    node->passed_seq = effect->position;
   } else if (effect->type != REPL_PERSIST_CERTIFICATE) {
     if (effect->type == REPL_PERSIST_COMMITS) {
       apply_commits(node, effect, refused, &count);

@@ -41,6 +41,8 @@ struct listed {
   uint32_t last_number;
   size_t octets;
   uint64_t overflow;
+  uint64_t low; /* of the last */
+  uint64_t high;
 };
 
 static bool quarantine_visit(void *context, const struct quarantine_entry *entry)
@@ -51,6 +53,8 @@ static bool quarantine_visit(void *context, const struct quarantine_entry *entry
   listed->total += entry->count;
   listed->last_number = entry->number;
   listed->octets += entry->octets.size;
+  listed->low = entry->low;
+  listed->high = entry->high;
   if (memcmp(&entry->log, &none, sizeof(none)) == 0) {
     listed->overflow = entry->count;
   }
@@ -126,6 +130,40 @@ static void test_quarantine_passes(void **state)
   assert_ok(store_commit(txn));
   actor_take(world, tree->street, commit_make(world, tree->grid, LANE_NORMAL, &say, 1));
   assert_int_equal(quarantine_list(tree->street).count, 1);
+}
+
+/* Further showings of what is held are refused at 2 and 4: each is made good at its own place, or by
+ * what was asked for and came in order; later places make nothing good. */
+static void test_quarantine_has_a_range(void **state)
+{
+  struct tree *tree = *state;
+  struct log_id log = log_numbered(9);
+  struct bytes_view octets = bytes_view_text("octets");
+  struct listed listed;
+  struct store_txn *txn = txn_begin(&tree->world, tree->street);
+  assert_ok(store_quarantine_put(txn, 1, &log, 4, VERDICT_BAD_CHAIN, octets));
+  assert_ok(store_commit(txn));
+  assert_int_equal(quarantine_list(tree->street).low, 4);
+  txn = txn_begin(&tree->world, tree->street);
+  assert_ok(store_quarantine_put(txn, 1, &log, 2, VERDICT_BAD_CHAIN, octets));
+  assert_ok(store_commit(txn));
+  actor_reopen(&tree->world, tree->street);
+  listed = quarantine_list(tree->street);
+  assert_int_equal(listed.count, 1);
+  assert_int_equal(listed.low, 2);
+  assert_int_equal(listed.high, 4);
+  txn = txn_begin(&tree->world, tree->street);
+  assert_ok(store_quarantine_raise(txn, 1, &log, 4));
+  assert_ok(store_quarantine_raise(txn, 1, &log, 3)); /* never back */
+  assert_ok(store_quarantine_raise(txn, 2, &log, 9)); /* another neighbour's: none */
+  assert_ok(store_commit(txn));
+  listed = quarantine_list(tree->street);
+  assert_int_equal(listed.low, 4);
+  assert_int_equal(listed.high, 4);
+  txn = txn_begin(&tree->world, tree->street);
+  assert_ok(store_quarantine_raise(txn, 1, &log, 5));
+  assert_ok(store_commit(txn));
+  assert_int_equal(quarantine_list(tree->street).count, 0);
 }
 
 static bool refused_visit(void *context, const struct refused_entry *entry)
@@ -359,6 +397,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_quarantine_bounds, setup, teardown),
       cmocka_unit_test_setup_teardown(test_quarantine_passes, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_quarantine_has_a_range, setup, teardown),
       cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
       cmocka_unit_test_setup_teardown(test_inbox, setup, teardown),
       cmocka_unit_test_setup_teardown(test_cursor, setup, teardown),

@@ -43,7 +43,6 @@ struct repl_refused {
   uint64_t seq;
   enum verdict verdict;
   uint64_t want_seq; /* where the log must go on */
-  bool again;        /* of a place that may be held: that the log goes on does not make it good */
 };
 
 /* Filling at start, from the store. Certificates come issuers first, the root's at the very
@@ -172,6 +171,7 @@ enum repl_effect_type {
   REPL_PERSIST_ACK,      /* the neighbour holds our outbox up to `position`; may wait a while */
   REPL_PERSIST_REFUSALS, /* what the neighbour refused (message ack); may wait a while */
   REPL_PERSIST_CURSOR,   /* adopt */
+  REPL_PERSIST_PASSED,   /* what was refused of `log` below `position` is made good */
   REPL_PERSIST_FLOOR,    /* a log begins late at the neighbour (message floor) */
   REPL_LOAD,             /* outbox entries from `position` on, at most `count` */
   REPL_LOAD_LOG,      /* a log from `position` (a seq) on, as the neighbour may see it; likewise */

@@ -121,7 +121,9 @@ struct quarantine_entry {
   uint32_t number; /* for `quarantine show N`; stable while the entry stands */
   uint16_t neighbour;
   struct log_id log;
-  uint64_t seq;
+  uint64_t seq; /* of the first that was refused */
+  uint64_t low; /* the lowest and the highest that were, and are not made good */
+  uint64_t high;
   enum verdict verdict;
   struct wall_ms first_at;
   struct wall_ms last_at;
@@ -133,6 +135,10 @@ struct quarantine_entry {
 MUST_USE enum status store_quarantine_put(struct store_txn *txn, uint16_t neighbour,
                                           const struct log_id *log, uint64_t seq,
                                           enum verdict verdict, struct bytes_view octets);
+/* Whatever stands below `low` is made good: the entry goes on from there, or goes. A fork's
+ * stays. */
+MUST_USE enum status store_quarantine_raise(struct store_txn *txn, uint16_t neighbour,
+                                            const struct log_id *log, uint64_t low);
 /* Drops the entry; STATUS_NOT_FOUND. store_commit_apply does so by itself when the log goes on. */
 MUST_USE enum status store_quarantine_drop(struct store_txn *txn, uint32_t number);
 MUST_USE enum status store_quarantine_each(const struct store_txn *txn,

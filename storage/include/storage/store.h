@@ -16,7 +16,7 @@
 #include "record/commit.h"
 #include "record/status.h"
 
-#define STORE_FORMAT_VERSION 2
+#define STORE_FORMAT_VERSION 3
 #define STORE_FORMAT_FIRST 1 /* a new store's, and one's of which nothing was ever trimmed */
 #define STORE_REASON_MAX 512
 
