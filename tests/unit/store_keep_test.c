@@ -132,8 +132,8 @@ static void test_quarantine_passes(void **state)
   assert_int_equal(quarantine_list(tree->street).count, 1);
 }
 
-/* Further showings of what is held are refused at 2 and 4: each is made good at its own place, or by
- * what was asked for and came in order; later places make nothing good. */
+/* Further showings of what is held are refused at 2 and 4: each is made good at its own place, or
+ * by what was asked for and came in order; later places make nothing good. */
 static void test_quarantine_has_a_range(void **state)
 {
   struct tree *tree = *state;
