@@ -179,6 +179,28 @@ class RestoreTest(SnapshotTest):
         self.assertNotIn("comparing heads", street.log_text())
         self.all_level(community, grid)
 
+    def test_dropped_once_more(self):
+        """The older snapshot still saves most of the way; heads are compared for the rest."""
+        _, street, community, _ = self.whole_tree(settings={"d/s": {"outbox": {"max_mib": 1}}})
+        self.tree.wait_level()
+        community.stop()
+        subjects = make_bigger(street)
+        self.until(lambda: link_to(street, "d/s/c")["needs_snapshot"], "it is dropped", 60)
+        path = self.snapshot(street, community)
+        self.assertGreater(link_to(street, "d/s/c")["snapshot_at"], 0)
+        later = make_bigger(street)
+        self.until(lambda: link_to(street, "d/s/c")["snapshot_at"] == 0, "dropped again", 60)
+        self.assertTrue(link_to(street, "d/s/c")["needs_snapshot"])
+        self.assertEqual(street.log_text().count("event=outbox_dropped"), 2)
+        self.assertGreaterEqual(self.restored(community, path)["taken"], 180)
+        community.start()
+        self.until(lambda: set(subjects + later) <= community.subjects(), "all came")
+        self.assertEqual(street.log_text().count("comparing heads"), 1)
+        taken = community.call("status")["loop"]["records_in"]
+        self.assertLess(taken, 2 * len(later) + len(subjects))
+        self.until(lambda: not link_to(street, "d/s/c")["needs_snapshot"], "it is level")
+        self.all_level(community)
+
     def test_a_lost_store_is_made_anew(self):
         """With what the node itself had written; it goes on as the lost one's next."""
         district, street, community, grid = self.whole_tree()
