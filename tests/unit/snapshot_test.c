@@ -1,12 +1,5 @@
-// links: record sodium
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+// links: record PkgConfig::CJSON sodium
+#include "vectors.h"
 
 #include "record/bundle.h"
 #include "record/snapshot.h"
@@ -174,13 +167,113 @@ static void test_malformed(void **state)
   bytes_close(&out);
 }
 
+static void head_of(const cJSON *root, struct snapshot_head *head)
+{
+  const cJSON *entry = NULL;
+  size_t lane = 0;
+  assert_int_equal(address_parse(bytes_view_text(vectors_text(root, "child")), false, &head->child),
+                   STATUS_OK);
+  vectors_exact(vectors_get(root, "parent"), head->parent.octets, KEY_SIZE);
+  vectors_exact(vectors_get(root, "store"), head->store.octets, STORE_ID_SIZE);
+  head->at.ms = (int64_t)vectors_number(root, "unix_ms");
+  cJSON_ArrayForEach(entry, vectors_get(root, "lanes"))
+  {
+    head->lanes[lane].position = vectors_number(entry, "position");
+    vectors_exact(vectors_get(entry, "tag"), head->lanes[lane].tag, 16);
+    lane++;
+  }
+  assert_int_equal(lane, LANE_COUNT);
+}
+
+static void write_entries(const cJSON *root, struct bytes *out)
+{
+  struct bytes floor = vectors_octets(root, "floor");
+  struct bytes commit = vectors_octets(root, "commit");
+  struct bytes proofs[2] = {{0}};
+  struct bytes_view views[2];
+  struct subject subject;
+  const cJSON *stone = vectors_get(root, "tombstone");
+  struct hash leaf = vectors_hash(stone, "leaf");
+  const cJSON *entry = NULL;
+  size_t count = 0;
+  cJSON_ArrayForEach(entry, vectors_get(root, "certificates"))
+  {
+    struct bytes octets = vectors_octets_of(entry);
+    assert_int_equal(bundle_write(BUNDLE_CERTIFICATE, bytes_as_view(&octets), out), STATUS_OK);
+    bytes_close(&octets);
+  }
+  vectors_exact(vectors_get(stone, "subject"), subject.octets, SUBJECT_SIZE);
+  assert_int_equal(
+      snapshot_write_tombstone(&leaf, (unsigned)vectors_number(stone, "position"), &subject, out),
+      STATUS_OK);
+  cJSON_ArrayForEach(entry, vectors_get(root, "proofs"))
+  {
+    proofs[count] = vectors_octets_of(entry);
+    views[count] = bytes_as_view(&proofs[count]);
+    count++;
+  }
+  assert_int_equal(snapshot_write_floor(bytes_as_view(&floor), views, count, out), STATUS_OK);
+  assert_int_equal(bundle_write(BUNDLE_COMMIT, bytes_as_view(&commit), out), STATUS_OK);
+  bytes_close(&proofs[0]);
+  bytes_close(&proofs[1]);
+  bytes_close(&floor);
+  bytes_close(&commit);
+}
+
+/* An independent program wrote the same octets. */
+static void test_as_in_the_vectors(void **state)
+{
+  (void)state;
+  cJSON *root = vectors_load("snapshots.json");
+  struct bytes expected = vectors_octets(root, "octets");
+  struct bytes out = {0};
+  struct snapshot_head head;
+  struct snapshot_hash hashing;
+  uint8_t seed[32];
+  uint8_t public_key[32];
+  uint8_t secret_key[64];
+  head_of(root, &head);
+  assert_int_equal(bundle_write_head(&out), STATUS_OK);
+  assert_int_equal(snapshot_write_head(&head, &out), STATUS_OK);
+  write_entries(root, &out);
+  assert_int_equal(out.size, vectors_number(root, "signed"));
+  snapshot_hash_init(&hashing);
+  snapshot_hash_add(&hashing, bytes_as_view(&out));
+  struct hash hash = snapshot_hash_final(&hashing);
+  vectors_exact(vectors_get(root, "seed"), seed, sizeof(seed));
+  assert_int_equal(crypto_sign_seed_keypair(public_key, secret_key, seed), 0);
+  assert_int_equal(snapshot_write_end(&hash, secret_key, &out), STATUS_OK);
+  assert_true(bytes_view_equal(bytes_as_view(&out), bytes_as_view(&expected)));
+  bytes_close(&out);
+  bytes_close(&expected);
+  cJSON_Delete(root);
+}
+
+static void test_entries_of_the_vectors(void **state)
+{
+  (void)state;
+  cJSON *root = vectors_load("snapshots.json");
+  const cJSON *entry = NULL;
+  cJSON_ArrayForEach(entry, vectors_get(root, "entries"))
+  {
+    struct bytes octets = vectors_octets(entry, "octets");
+    struct bytes_view rest = bytes_as_view(&octets);
+    struct snapshot_entry read;
+    bool good = snapshot_read(&rest, &read) == STATUS_OK;
+    if (good != (strcmp(vectors_text(entry, "status"), "ok") == 0)) {
+      fail_msg("entry %s", vectors_text(entry, "name"));
+    }
+    bytes_close(&octets);
+  }
+  cJSON_Delete(root);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_read_as_written),
-      cmocka_unit_test(test_is_a_bundle),
-      cmocka_unit_test(test_cut_anywhere),
-      cmocka_unit_test(test_malformed),
+      cmocka_unit_test(test_read_as_written),   cmocka_unit_test(test_is_a_bundle),
+      cmocka_unit_test(test_cut_anywhere),      cmocka_unit_test(test_malformed),
+      cmocka_unit_test(test_as_in_the_vectors), cmocka_unit_test(test_entries_of_the_vectors),
   };
   return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

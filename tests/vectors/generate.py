@@ -631,6 +631,53 @@ def receipts_json():
             (["bundle", 1], "malformed"), ([], "malformed"), (1, "malformed")]]})
 
 
+# ---- snapshots
+
+def snapshots_json():
+    """For a community, by its street: what the grid below it wrote, of which some is withheld."""
+    records = sample(5)
+    first, head, _ = showing(records, [False] * 5)
+    part, _, _ = showing(records, [False, True, True, False, False], lambda n: (1,))
+    commit_id = h(b"\3" + head)
+    proofs = [cosignature(KEYS[n], commit_id, 1_750_000_000_000 + n, b"\x1f") for n in (1, 2)]
+    lanes = [[0, octets("tag 0", 16)], [300, octets("tag 1", 16)], [2**40, octets("tag 2", 16)]]
+    fields = ["snapshot", 1, PLACES[3], public(KEYS[2]), STORE, 1_750_000_000_000, lanes]
+    tombstone = [leaf(*records[1]), 63, subject(public(GRID), 5)]
+    body = pack(["noded-bundle", 1]) + pack(fields)
+    for certificate_ in chain()[:5]:
+        body += array([pack("certificate"), certificate_])
+    body += pack(["tombstone", *tombstone]) + array([pack("floor"), first, array(proofs)])
+    body += array([pack("commit"), part])
+    signature = sign(KEYS[2], "noded-snapshot-v1", h(b"\x09" + body))
+
+    def head_with(place, value):
+        return pack([*fields[:place], value, *fields[place + 1:]])
+
+    write("snapshots.json", {
+        "octets": body + pack(["snapshot-end", signature]), "signed": len(body),
+        "seed": bytes(KEYS[2]), "parent": public(KEYS[2]), "child": PLACES[3], "store": STORE,
+        "unix_ms": 1_750_000_000_000,
+        "lanes": [{"position": position, "tag": tag} for position, tag in lanes],
+        "certificates": chain()[:5], "floor": first, "proofs": proofs, "commit": part,
+        "tombstone": {"leaf": tombstone[0], "position": 63, "subject": tombstone[2]},
+        "entries": [{"name": n, "octets": o, "status": s} for n, o, s in [
+            ("a later version", pack(["snapshot", 2, *fields[2:], "more"]), "ok"),
+            ("another entry", pack(["later", 1.5]), "ok"),
+            ("version 0", head_with(1, 0), "malformed"),
+            ("more fields in version 1", pack([*fields, 0]), "malformed"),
+            ("fewer fields", pack(fields[:6]), "malformed"),
+            ("child is a root", head_with(2, ""), "malformed"),
+            ("child is no address", head_with(2, "a//b"), "malformed"),
+            ("a short key", head_with(3, public(KEYS[2])[:31]), "malformed"),
+            ("a time before 1970", head_with(5, -1), "malformed"),
+            ("two lanes", head_with(6, lanes[:2]), "malformed"),
+            ("a long tag", head_with(6, [[0, b"0" * 17], *lanes[1:]]), "malformed"),
+            ("item 64", pack(["tombstone", tombstone[0], 64, tombstone[2]]), "malformed"),
+            ("nine cosignatures", array([pack("floor"), first, array(proofs[:1] * 9)]), "malformed"),
+            ("a short signature", pack(["snapshot-end", signature[:63]]), "malformed"),
+        ]]})
+
+
 # ---- subjects, single values, audiences
 
 def subjects_json():
@@ -754,6 +801,7 @@ if __name__ == "__main__":
     certificates_json()
     commits_json()
     receipts_json()
+    snapshots_json()
     subjects_json()
     values_json()
     audiences_json()
