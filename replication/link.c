@@ -317,6 +317,18 @@ static void take_commits(struct link *link, struct message *message, struct step
   node_take_commits(step->node, link, message, received, step);
 }
 
+/* What a lane's outbox brought may belong to a log of another lane (history travels where the
+ * record went that widened), so a cursor that is adopted holds only beside the two others: until
+ * each lane's has come, none of those that are left stands, here or after a restart. */
+static void drop_cursor(const struct link *link, unsigned number, struct step *step)
+{
+  struct repl_effect *effect = step_effect(step, REPL_PERSIST_CURSOR, link);
+  effect->lane = (uint8_t)number;
+  effect->has_cursor = true;
+  effect->cursor.store = link->peer_store;
+  memset(effect->cursor.tag, 0xff, sizeof(effect->cursor.tag)); /* none is at position 0 */
+}
+
 /* Reading heads costs a walk over the logs: once a connection. */
 static void take_want_heads(struct link *link, struct step *step)
 {
@@ -329,6 +341,7 @@ static void take_want_heads(struct link *link, struct step *step)
   link->heads_next = 0;
   for (unsigned i = 0; i < LANE_COUNT; i++) {
     link->lanes[i].adopts = true;
+    drop_cursor(link, i, step);
   }
   if (link->peer_dropped) {
     note_behind(link, true, step);

@@ -500,6 +500,35 @@ static void test_wants_are_bounded(void **state)
   world_close(&pair.world);
 }
 
+/* Asked for heads, it drops its cursors durably; each stands again once it has been adopted. */
+static void test_cursors_fall_together(void **state)
+{
+  static struct pair pair;
+  struct message_heads heads = {.final = true, .adopts = true, .lane = LANE_BULK, .position = 3};
+  const struct outbox *lanes;
+  uint8_t fallen[16];
+  struct bytes octets = {0};
+  (void)state;
+  memset(fallen, 0xff, sizeof(fallen));
+  puppet_up(&pair, "fall together", 0);
+  lanes = pair.parent->peers[2].lanes;
+  want_heads(pair.child);
+  world_run(&pair.world, 20);
+  for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+    assert_memory_equal(lanes[lane].received.tag, fallen, sizeof(fallen));
+    assert_memory_equal(lanes[lane].received.store.octets, pair.child->store.octets, STORE_ID_SIZE);
+    assert_int_equal(lanes[lane].received.position, 0);
+  }
+  assert_ok(message_write_heads(&heads, &octets));
+  puppet_send(pair.child, &octets);
+  world_run(&pair.world, 20);
+  assert_int_equal(lanes[LANE_BULK].received.position, 3);
+  assert_memory_not_equal(lanes[LANE_BULK].received.tag, fallen, sizeof(fallen));
+  assert_memory_equal(lanes[LANE_URGENT].received.tag, fallen, sizeof(fallen));
+  assert_memory_equal(lanes[LANE_NORMAL].received.tag, fallen, sizeof(fallen));
+  world_close(&pair.world);
+}
+
 /* A cursor far away is adopted, and counts only for who sent it. */
 static void test_adopt_at_the_end_of_numbers(void **state)
 {
@@ -542,6 +571,7 @@ int main(void)
       cmocka_unit_test(test_replay_takes_turns),
       cmocka_unit_test(test_wants_are_bounded),
       cmocka_unit_test(test_adopt_at_the_end_of_numbers),
+      cmocka_unit_test(test_cursors_fall_together),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
