@@ -142,11 +142,20 @@ static bool is_alone(const struct world *world, uint32_t node)
   return true;
 }
 
+/* An issuer keeps what it certifies; a first device's certificate was made before the world was, so
+ * the parent knows it from the first handshake on. */
+static bool parent_knows(const struct world *world, const struct sim_node *node)
+{
+  const struct repl_node *parent = world->nodes[node->parent].core->node;
+  return repl_node_certificate_of_key(parent, &node->identity.key) != NULL;
+}
+
 void join_replace(struct world *world)
 {
   uint32_t at = 1 + (uint32_t)random_below(&world->random, world->node_count - 1);
   struct sim_node *node = &world->nodes[at];
-  if (!node->joined || node->joining || !is_alone(world, at) || !may_certify(world, node->parent)) {
+  if (!node->joined || node->joining || !is_alone(world, at) || !may_certify(world, node->parent) ||
+      !parent_knows(world, node)) {
     return;
   }
   world_trace(world, "device of %s is lost", node->address.text);
