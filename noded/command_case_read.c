@@ -45,20 +45,47 @@ static bool on_record(void *context, const struct held_record *record)
     records->failed = true;
     return false;
   }
-  records->events[records->count] = (struct case_event){
-      .gen = held->record.header.gen,
-      .hlc = held->record.header.hlc,
-      .origin = held->commit.origin,
-      .store = held->commit.store,
-      .lane = held->commit.lane,
-      .seq = held->commit.seq,
-      .index = held->ref.index,
-      .marked = held->ref.marked,
-      .kind = held->record.header.kind,
-      .tag = records->count,
-  };
+  struct case_event *event = &records->events[records->count];
+  case_event_read(&held->record, &held->commit, held->ref.index, &held->origin, held->ref.marked,
+                  event);
+  event->tag = records->count;
   records->held[records->count++] = held;
-  return records->count < CASE_EVENTS_MAX;
+  return true;
+}
+
+/* Leaves are only needed where one record may stand in two logs. */
+static enum status leaves_read(struct case_records *records)
+{
+  for (size_t i = 0; i < records->count; i++) {
+    struct case_event *event = &records->events[i];
+    struct record record;
+    bool near = (i > 0 && case_events_near(event - 1, event)) ||
+                (i + 1 < records->count && case_events_near(event, event + 1));
+    if (near) {
+      enum status status =
+          record_read_leaf(records->held[event->tag]->record.octets, &record, &event->leaf);
+      if (status != STATUS_OK) {
+        return status;
+      }
+    }
+  }
+  return STATUS_OK;
+}
+
+static enum status records_fold(struct case_records *records)
+{
+  case_events_sort(records->events, records->count);
+  enum status status = leaves_read(records);
+  if (status != STATUS_OK) {
+    return status;
+  }
+  records->outcomes =
+      arena_alloc(records->arena, (records->count + 1) * sizeof(*records->outcomes));
+  if (records->outcomes == NULL) {
+    return STATUS_NO_MEMORY;
+  }
+  case_fold_sorted(records->events, records->count, &records->fold, records->outcomes);
+  return STATUS_OK;
 }
 
 /* The record that founded the subject, else the first in fold order: the founding one may not be
@@ -73,7 +100,7 @@ static struct held_record *founding_find(const struct case_records *records)
       return held;
     }
   }
-  return records->count == 0 ? NULL : records->held[records->events[records->summary.first].tag];
+  return records->count == 0 ? NULL : records->held[records->events[0].tag];
 }
 
 enum status case_records_read(const struct store_txn *txn, const struct subject *subject,
@@ -85,7 +112,9 @@ enum status case_records_read(const struct store_txn *txn, const struct subject 
     status = STATUS_NO_MEMORY;
   }
   if (status == STATUS_OK) {
-    case_fold(out->events, out->count, &out->summary);
+    status = records_fold(out);
+  }
+  if (status == STATUS_OK) {
     out->founding = founding_find(out);
   }
   return status;
@@ -128,14 +157,14 @@ void write_case(struct writer *writer, const struct subject_info *info,
   }
   writer_map(writer, 10);
   write_subject(writer, "subject", &info->subject);
-  write_text(writer, "state", case_state_name(records->summary.state));
+  write_text(writer, "state", case_state_name(records->fold.state));
   write_view(writer, "kind", founding == NULL ? bytes_view_text("") : founding->record.header.kind);
   write_view(writer, "category", category);
   write_uint(writer, "records", info->records);
   write_text(writer, "founder", founding == NULL ? "" : founding->origin.text);
   write_uint(writer, "reported_at",
              founding == NULL ? 0 : clock_hlc_ms(founding->record.header.hlc));
-  write_uint(writer, "changed_at", clock_hlc_ms(records->summary.changed_hlc));
+  write_uint(writer, "changed_at", clock_hlc_ms(records->fold.changed_hlc));
   write_bool(writer, "waits_up", waits);
   writer_text(writer, "body");
   writer_raw(writer, body.size == 0 ? bytes_view_of(empty_map, 1) : body);

@@ -17,15 +17,16 @@ void parent_wait_read(struct core *core, struct parent_wait *out);
 /* The records of one subject; everything lives in the arena. */
 struct case_records {
   struct arena *arena;
-  struct case_event *events; /* tag: position in `held` */
+  struct case_event *events; /* in fold order; tag: position in `held` */
+  struct case_outcome *outcomes;
   struct held_record **held;
   size_t count;
   size_t capacity;
   bool failed; /* memory is out */
-  struct case_summary summary;
+  struct case_fold fold;
   struct held_record *founding; /* NULL only when there is no record */
 };
-/* Reads at most CASE_EVENTS_MAX. STATUS_NO_MEMORY, STATUS_NOT_FOUND, and what the store says. */
+/* Reads and folds them. STATUS_NO_MEMORY, STATUS_NOT_FOUND, and what the store says. */
 MUST_USE enum status case_records_read(const struct store_txn *txn, const struct subject *subject,
                                        struct arena *arena, struct case_records *out);
 /* The open body of the founding record; empty when withheld. */

@@ -71,7 +71,7 @@ static bool case_is_wanted(const struct cases_state *state, const struct case_re
   struct bytes_view kind = records->founding->record.header.kind;
   struct bytes_view start = bytes_view_of(kind.data, state->prefix.size);
   return kind.size >= state->prefix.size && bytes_view_equal(start, state->prefix) &&
-         (!state->with_state || records->summary.state == state->wanted);
+         (!state->with_state || records->fold.state == state->wanted);
 }
 
 static bool on_subject(void *context, const struct subject_info *info)
@@ -192,7 +192,6 @@ static enum status case_write(struct command_call *call, const struct store_txn 
   write_case(&writer, &info, &records, &state->wait,
              &core_get_identity(call->context->core)->address);
   write_audience(&writer, &audience);
-  case_events_sort(records.events, records.count);
   writer_text(&writer, "records");
   writer_array(&writer, (uint32_t)records.count);
   for (size_t i = 0; i < records.count; i++) {
