@@ -43,6 +43,40 @@ void check_own_log(struct world *world, struct sim_node *node)
   }
 }
 
+/* Nobody was told of more than the reader, just started, finds durable. One that compares heads, or
+ * is new in its place, has no cursor of that store that stands. */
+static void check_told(struct world *world, const struct sim_node *writer,
+                       const struct sim_node *reader)
+{
+  static const uint8_t fallen[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+  const struct neighbour *out = store_neighbour_find(writer->core->store, &reader->address);
+  const struct neighbour *in = store_neighbour_find(reader->core->store, &writer->address);
+  const struct store_id *store = &store_identity(writer->core->store)->store;
+  for (unsigned lane = 0; lane < LANE_COUNT && out != NULL && in != NULL; lane++) {
+    const struct cursor *cursor = &in->lanes[lane].received;
+    if (memcmp(cursor->store.octets, store->octets, STORE_ID_SIZE) == 0 &&
+        memcmp(cursor->tag, fallen, sizeof(fallen)) != 0 &&
+        cursor->position < out->lanes[lane].acked_position) {
+      world_fail(world, "%s was told that %s holds its outbox to %llu of lane %u; it does to %llu",
+                 writer->address.text, reader->address.text,
+                 (unsigned long long)out->lanes[lane].acked_position, lane,
+                 (unsigned long long)cursor->position);
+    }
+  }
+}
+
+void check_told_at_start(struct world *world, const struct sim_node *node)
+{
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    const struct sim_node *other = &world->nodes[i];
+    if (other != node && other->core != NULL &&
+        (other->parent == node->index || node->parent == i)) {
+      check_told(world, other, node);
+    }
+  }
+}
+
 /* An urgent record is at the parent soon, whatever waits, if nothing happened to the way. */
 #define URGENT_US (6 * SIM_SECOND)
 

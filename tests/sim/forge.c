@@ -68,6 +68,29 @@ static void spoil_signature(struct bytes *octets)
   octets->data[signature - octets->data] ^= 1;
 }
 
+/* What comes next in the log of a node below the same parent, with that node's own signature: only
+ * where it comes from is wrong. */
+static bool write_foreign(struct world *world, const struct sim_node *child,
+                          const struct sim_node *parent, struct bytes *out)
+{
+  uint32_t first = (uint32_t)random_below(&world->random, world->node_count);
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    const struct sim_node *other = &world->nodes[(first + i) % world->node_count];
+    struct log_head head = {0};
+    if (other == parent || other->core == NULL || !other->joined ||
+        !address_within(&other->address, &parent->address) ||
+        address_within(&other->address, &child->address)) {
+      continue;
+    }
+    struct log_id id = {other->identity.key, store_identity(other->core->store)->store,
+                        LANE_NORMAL};
+    (void)store_log_find(parent->core->store, &id, &head);
+    write_commit(world, other, head.seq + 1, &head.commit_id, out);
+    return true;
+  }
+  return false;
+}
+
 /* A commit that the parent holds of an origin outside the child's subtree. */
 static bool find_foreign(const struct sim_node *child, const struct sim_node *parent,
                          struct bytes *out)
@@ -110,7 +133,7 @@ static bool make(struct world *world, const struct sim_node *child, const struct
     }
     return known && head.seq > 0;
   default:
-    return find_foreign(child, parent, out);
+    return write_foreign(world, child, parent, out) || find_foreign(child, parent, out);
   }
 }
 

@@ -302,6 +302,7 @@ void node_start(struct world *world, uint32_t index)
   }
   world_trace(world, "start %u", ++node->boots);
   check_own_log(world, node);
+  check_told_at_start(world, node);
   core_wake(core);
 }
 

@@ -2,7 +2,8 @@
 """Writes the copy of one product source file that a planted bug is built from.
 
 usage: plant.py PLANT.txt ROOT OUT.c
-A plant names in its first lines what it breaks and the file, then the text that must stand there
+A plant names in its first lines what it breaks and the file, maybe ("from N") the seed to begin
+with where many others show nothing, then the text that must stand there
 exactly once ("--- old") and what comes in its place ("--- new"). Exits 1 when it doesn't.
 """
 import pathlib

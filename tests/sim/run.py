@@ -133,8 +133,9 @@ PLANTED_SEEDS_MAX = 1000
 
 def catch(name):
     """The first seed that shows the planted bug, and what it shows; None when there is none."""
+    first = re.search(r"^from (\d+)$", (HERE / "planted" / f"{name}.txt").read_text(), re.MULTILINE)
     words = [str(program().parent / f"sim-{name}"), "--quiet", "--until-failure",
-             "--seeds", str(PLANTED_SEEDS_MAX)]
+             "--from", first.group(1) if first else "1", "--seeds", str(PLANTED_SEEDS_MAX)]
     output = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             check=False).stdout
     found = re.search(r"^seed (\d+) failed: (.*)$", output, re.MULTILINE)

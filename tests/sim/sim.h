@@ -209,6 +209,8 @@ void join_rest(struct world *world);
 void forge_one(struct world *world);
 /* What that node shows of lost devices is not lost. */
 void check_kept(struct world *world, uint32_t index);
+/* A node that just started: what its neighbours were told by it is durable. */
+void check_told_at_start(struct world *world, const struct sim_node *node);
 void check_urgent_later(struct world *world, size_t number);
 bool check_is_quiet(struct world *world);
 /* After a restart: what was acknowledged is still there. */
